@@ -1,0 +1,72 @@
+"""A finished training on its Prefect pages: accuracy tables, and where the MLflow runs are."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from pipeline.paths import EVALUATE_RUN, METRICS, TRAIN_RUN
+
+TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
+
+
+def headline(root: Path) -> str:
+    """One line: AP and AP50 on the evaluated split."""
+    metrics = _read(root / METRICS)
+    return f"{metrics['split']} AP {metrics['AP']:.3f}, AP50 {metrics['AP50']:.3f}"
+
+
+def ap_table(root: Path) -> list[dict[str, Any]]:
+    """Rows of pycocotools' numbers in ``reports/metrics.json``, after the split and its size."""
+    metrics = _read(root / METRICS)
+    return [
+        {"figure": name, "value": round(value, 4) if isinstance(value, float) else value}
+        for name, value in sorted(metrics.items(), key=lambda item: isinstance(item[1], float))
+        if not isinstance(value, Mapping)
+    ]
+
+
+def class_table(root: Path) -> list[dict[str, Any]]:
+    """One row a class: its name, AP and AP50; worst AP first, as that is what one looks for."""
+    rows = [
+        {"class": name} | {figure: round(value, 4) for figure, value in figures.items()}
+        for name, figures in _read(root / METRICS)["per_class"].items()
+    ]
+    return sorted(rows, key=lambda row: row.get("AP", 2.0))
+
+
+def mlflow_page(root: Path) -> str:
+    """Markdown: the MLflow runs of the training and of the evaluation, as links where possible.
+
+    The embedded sqlite store has no address of its own: ``make ui`` shows it.
+    """
+    tracking = os.environ.get(TRACKING_VARIABLE, "")
+    lines = ["| stage | MLflow run |", "| --- | --- |"]
+    for stage, file in (("training", TRAIN_RUN), ("evaluation", EVALUATE_RUN)):
+        lines.append(f"| {stage} | {_run_link(tracking, _read(root / file)['run_id'])} |")
+    if not _is_server(tracking):
+        lines += ["", "`make ui` opens the MLflow pages of this folder; search there for the run."]
+    return "\n".join(lines)
+
+
+def _run_link(tracking: str, run_id: str) -> str:
+    if not _is_server(tracking):
+        return f"`{run_id}`"
+    return f"[{run_id}]({_without_secrets(tracking)}/#/runs/{run_id})"
+
+
+def _is_server(tracking: str) -> bool:
+    return tracking.startswith(("http://", "https://"))
+
+
+def _without_secrets(address: str) -> str:
+    """The address without user name, password and query: artifacts are read by many."""
+    parts = urlsplit(address)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,58 @@
+"""One pipeline at a time in a working copy.
+
+DVC's own locks do not do this: a second ``dvc repro`` may run between two stages of the first,
+and where they meet, one of them fails and its finished training with it.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+LOCK = Path(".dvc/tmp/pipeline.lock")
+"""Locked while a flow works in the folder; holds the number of the flow's process."""
+
+
+class WorkspaceBusyError(ValueError):
+    """Another pipeline works in this folder."""
+
+
+@contextmanager
+def sole_pipeline(root: Path) -> Iterator[int]:
+    """Keep other flows out of ``root`` while the block runs; yields the lock's file descriptor.
+
+    A child process that inherits the descriptor keeps the lock after this process has died, so
+    that nobody starts beside a stage that is still being ended.
+
+    Raises:
+        WorkspaceBusyError: another process holds the lock; the message has its number.
+    """
+    path = root / LOCK
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise WorkspaceBusyError(_busy(root, file.read().strip())) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        try:
+            yield file.fileno()
+        finally:
+            file.truncate(0)
+
+
+def _busy(root: Path, holder: str) -> str:
+    if holder and Path("/proc").is_dir() and not Path("/proc", holder).exists():
+        return (
+            f"a pipeline run of {root} was killed and its last stage is still being ended:"
+            " try again in half a minute"
+        )
+    number = holder or "unknown"
+    return (
+        f"another pipeline run (process {number}) is at work in {root}:"
+        f" wait for its end, or stop it with `kill {number}`"
+    )

@@ -1,0 +1,150 @@
+"""Stage ``digits``: the embedded data set, written in the Ultralytics form.
+
+Scenes composed of scikit-learn's 1,797 handwritten digits on crops of its two photographs. The
+splits share nothing: no digit, no part of a photograph, no random stream. The same parameters
+give the same bytes, and a scene depends on its split and number alone, not on how many there
+are.
+"""
+
+import shutil
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits, load_sample_images
+from tqdm import tqdm
+
+from pipeline.digit_ink import glyph
+from pipeline.digit_scenes import Material, Scene, compose_scene
+from pipeline.params.schema import DigitsConfig, load, load
+from pipeline.stage import run_stage
+
+DIGITS = Path("data/digits")
+SPLITS = ("train", "val", "test")
+DIGIT_SHARES = {"train": (0.0, 0.7), "val": (0.7, 0.8), "test": (0.8, 1.0)}
+"""Where each split begins and ends among the shuffled digits of a class."""
+REGION_SHARES = {"train": (0.0, 0.6), "test": (0.6, 0.8), "val": (0.8, 1.0)}
+"""Where each split begins and ends in the width of a photograph."""
+JPEG_QUALITY = 92
+
+DESCRIPTION = """\
+# Handwritten digits on photographs, made by `python -m pipeline.digits`; see README.txt.
+# Without a `path`, the splits lie beside this file.
+train: images/train
+val: images/val
+test: images/test
+nc: 10
+names: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]
+"""
+
+ATTRIBUTION = """\
+Handwritten digits on photographs, made by `python -m pipeline.digits`
+
+The backgrounds are crops of the two photographs that scikit-learn ships, scaled, some of them
+mirrored, with digits painted on them. Both are licensed under Creative Commons Attribution 2.0
+(https://creativecommons.org/licenses/by/2.0/):
+
+    china.jpg    danielbuechele, https://www.flickr.com/photos/danielbuechele/6061409035/
+    flower.jpg   vultilion, https://www.flickr.com/photos/vultilion/6056698931/
+
+The digits are sklearn.datasets.load_digits, the test part of "Optical Recognition of
+Handwritten Digits" by E. Alpaydin and C. Kaynak, UCI Machine Learning Repository
+(https://archive.ics.uci.edu/dataset/80), Creative Commons Attribution 4.0.
+
+What scikit-learn says about the photographs, word for word:
+
+"""
+
+
+def load_material(split: str, seed: int) -> Material:
+    """The digits and the regions of the photographs that belong to ``split`` alone.
+
+    The digits of each class are shuffled by ``seed`` and dealt out by ``DIGIT_SHARES``.
+    """
+    digits = load_digits()
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
+    chosen: list[int] = []
+    for class_id in range(10):
+        members = rng.permutation(np.flatnonzero(digits.target == class_id))
+        chosen.extend(members[_part(len(members), DIGIT_SHARES[split])].tolist())
+    return Material(
+        photographs=[
+            Image.fromarray(photograph[:, _part(photograph.shape[1], REGION_SHARES[split])])
+            for photograph in load_sample_images().images
+        ],
+        glyphs=[glyph(digits.images[i]) for i in chosen],
+        class_ids=digits.target[chosen].astype(np.int64),
+        digits=np.array(chosen, dtype=np.int64),
+    )
+
+
+def _part(length: int, shares: tuple[float, float]) -> slice:
+    """The part of ``length`` things between two shares of it."""
+    return slice(round(shares[0] * length), round(shares[1] * length))
+
+
+def make_scenes(split: str, count: int, config: DigitsConfig) -> Iterator[Scene]:
+    """The first ``count`` scenes of ``split``.
+
+    Raises:
+        ValueError: the digits do not find room in a scene.
+    """
+    material = load_material(split, config.seed)
+    for i in range(count):
+        sequence = np.random.SeedSequence(config.seed, spawn_key=(1 + SPLITS.index(split), i))
+        yield compose_scene(material, config, np.random.default_rng(sequence))
+
+
+def write_data_set(folder: Path, config: DigitsConfig) -> None:
+    """Make the whole data set in ``folder``, which is replaced once all of it is there.
+
+    Raises:
+        ValueError: the digits do not find room in a scene.
+        OSError: ``folder`` cannot be written.
+    """
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    if unfinished.exists():
+        shutil.rmtree(unfinished)
+    counts = (config.train_scenes, config.val_scenes, config.test_scenes)
+    with tqdm(total=sum(counts), desc="digits", unit="scene", disable=None) as progress:
+        for split, count in zip(SPLITS, counts, strict=True):
+            (unfinished / "images" / split).mkdir(parents=True)
+            (unfinished / "labels" / split).mkdir(parents=True)
+            for i, scene in enumerate(make_scenes(split, count, config)):
+                _write_scene(unfinished, split, f"{i:05d}", scene)
+                progress.update()
+    said = files("sklearn.datasets.images").joinpath("README.txt").read_text(encoding="utf-8")
+    (unfinished / "README.txt").write_text(ATTRIBUTION + said, encoding="utf-8")
+    (unfinished / "digits.yaml").write_text(DESCRIPTION, encoding="utf-8")
+    if folder.exists():
+        shutil.rmtree(folder)
+    unfinished.rename(folder)
+
+
+def _write_scene(folder: Path, split: str, name: str, scene: Scene) -> None:
+    """``images/split/name.jpg`` and ``labels/split/name.txt`` (empty for a bare background)."""
+    image = Image.fromarray(scene.image)
+    image.save(folder / "images" / split / f"{name}.jpg", quality=JPEG_QUALITY)
+    side = len(scene.image)
+    lines = []
+    for class_id, box in zip(scene.class_ids, scene.boxes_xyxy_pixels / side, strict=True):
+        left, top, right, bottom = box
+        cx, cy, width, height = (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
+        lines.append(f"{class_id} {cx:.6f} {cy:.6f} {width:.6f} {height:.6f}\n")
+    (folder / "labels" / split / f"{name}.txt").write_text("".join(lines), encoding="utf-8")
+
+
+def main() -> None:
+    """Make ``data/digits`` as section ``digits`` of ``params.yaml`` says."""
+    config = load().digits
+    write_data_set(DIGITS, config)
+    print(
+        f"{DIGITS}: {config.train_scenes} scenes for training, {config.val_scenes} for validation,"
+        f" {config.test_scenes} for the test"
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,84 @@
+"""Stage ``evaluate``: score the best checkpoint, report it, log it as a run of its own."""
+
+import json
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pipeline import paths
+from pipeline.identity import collect_identity
+from pipeline.params.schema import Params, load
+from pipeline.stage import run_stage
+from pipeline.tracking import check_reachable, log_evaluation
+from yolov2.config import require
+from yolov2.data.description import read_description
+from yolov2.data.table import LabelTables
+from yolov2.detection.evaluate import evaluate_checkpoint, write_metrics, write_report
+from yolov2.detection.metrics import Evaluation
+from yolov2.network.device import resolve_device
+
+
+def main() -> None:
+    """Evaluate ``models/best.pt`` on ``evaluate.split``; write and log figures and pictures."""
+    params = load()
+    check_reachable(params.tracking)
+    tables = LabelTables.read(paths.ARTIFACTS)
+    check_split(tables, params.evaluate.split)
+    root = read_description(Path(params.data.config)).root
+    evaluated = evaluate_checkpoint(
+        paths.BEST,
+        tables,
+        root,
+        params.evaluate,
+        device=resolve_device(params.train.device),
+        num_workers=params.train.num_workers,
+        progress=partial(tqdm, desc="evaluate", disable=None, leave=False, unit="batch"),
+    )
+    evaluation = evaluated.evaluation
+    write_metrics(evaluation, paths.METRICS)
+    write_report(evaluated, tables, root, paths.EVALUATE_REPORT, params.evaluate.pictures)
+    print(describe(evaluation))
+    _track(params, evaluation)
+
+
+def check_split(tables: LabelTables, split: str) -> None:
+    """Raise ``ValueError`` unless the data set has images in ``split``; say what to type."""
+    present = tables.images["split"].unique().tolist()
+    other = next((name for name in ("val", "test", "train") if name in present), "val")
+    require(
+        split in present,
+        f"the data set has no {split} split (it has: {', '.join(present)}): evaluate another one "
+        f"with `-S evaluate.split={other}` or in params.yaml",
+    )
+
+
+def describe(evaluation: Evaluation) -> str:
+    """The figures as a few lines for people."""
+    lines = [f"{evaluation.split}: {evaluation.images} images, {evaluation.boxes} boxes"]
+    lines.append("  ".join(f"{name} {value:.3f}" for name, value in evaluation.stats.items()))
+    for name, values in evaluation.per_class.items():
+        lines.append(f"  {name:20s} AP {values['AP']:.3f}  AP50 {values['AP50']:.3f}")
+    return "\n".join(lines)
+
+
+def _track(params: Params, evaluation: Evaluation) -> None:
+    """One complete MLflow run of this evaluation; its id goes to ``evaluate_run.json``."""
+    training_run: dict[str, Any] = json.loads(paths.TRAIN_RUN.read_text(encoding="utf-8"))
+    run_id = log_evaluation(
+        params.tracking,
+        training_run=training_run,
+        parameters=training_run["parameters"] | {"evaluate": asdict(params.evaluate)},
+        metrics=evaluation.as_metrics(),
+        artifacts=[paths.METRICS, *sorted(paths.EVALUATE_REPORT.rglob("*.*"))],
+        identity=collect_identity("evaluate"),
+    )
+    record = {"run_id": run_id, "training_run_id": training_run["run_id"]}
+    text = json.dumps(record, indent=2) + "\n"
+    paths.EVALUATE_RUN.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run_stage(main)

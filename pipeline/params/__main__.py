@@ -1,0 +1,77 @@
+"""``python -m pipeline.params``: write a preset into ``params.yaml``, or check what is there."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.params.presets import DEMO, FULL, render
+from pipeline.params.schema import Params, load
+from pipeline.paths import PARAMS
+from pipeline.stage import run_stage
+from yolov2.config import DataConfig
+from yolov2.data.description import read_description, root_seen_from
+from yolov2.run_folder import write_text
+
+
+def main() -> None:
+    """Parse the command line and do it."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.params",
+        description="Write a preset into params.yaml, or check the file that is there.",
+        epilog="example: python -m pipeline.params use full --data ../blood/data.yaml",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    use = commands.add_parser(
+        "use",
+        help="write a preset (the old file is kept as params.yaml.bak)",
+        description="Write a preset into params.yaml; the old file is kept as params.yaml.bak.",
+    )
+    use.add_argument(
+        "preset",
+        choices=("full", "demo"),
+        help="full: the published recipe for an own data set; demo: the embedded digits",
+    )
+    use.add_argument("--data", type=Path, help="description of the data set (Ultralytics form)")
+    commands.add_parser("check", help="read params.yaml and say what is wrong, if anything")
+    arguments = parser.parse_args()
+    if arguments.command == "check":
+        load()
+        print(f"{PARAMS} is right")
+    else:
+        use_preset(arguments.preset, arguments.data)
+
+
+def use_preset(preset: str, data: Path | None) -> None:
+    """Write preset ``full`` or ``demo`` into ``params.yaml``, for the data set ``data`` if given.
+
+    Raises:
+        ValueError: ``full`` without a data set, or a description that cannot be read.
+    """
+    if preset == "full" and data is None:
+        raise ValueError("preset full is for an own data set: name it with --data PATH.yaml")
+    params = FULL if preset == "full" else DEMO
+    if data is not None:
+        params = replace(params, data=_data_section(data))
+    if PARAMS.exists():
+        PARAMS.replace(PARAMS.with_suffix(".yaml.bak"))
+    write_text(PARAMS, render(preset, params))
+    report(preset, params)
+
+
+def _data_section(data: Path) -> DataConfig:
+    """The section for a description, its ``root`` so that DVC watches all of the data set."""
+    return DataConfig(config=data.as_posix(), root=root_seen_from(read_description(data)))
+
+
+def report(preset: str, params: Params) -> None:
+    """Say what was written and what to type next."""
+    model, train = params.model, params.train
+    print(
+        f"{PARAMS}: preset {preset}, data {params.data.config}, {model.image_size} px, width"
+        f" {model.width:g}, {train.epochs} epochs of batch {train.batch_size}"
+    )
+    print("next: dvc repro (or dvc exp run -n NAME)")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,64 @@
+"""The presets of ``params.yaml``: ``full`` is the published recipe, ``demo`` minutes on a CPU.
+
+The full recipe is what the sections' own defaults say; the demo changes what it must to learn
+ten digits on two CPU cores.
+"""
+
+from dataclasses import asdict
+from io import StringIO
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
+
+from pipeline.params.schema import Params
+from yolov2.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
+
+FULL = Params()
+DEMO = Params(
+    data=DataConfig(config="data/digits/digits.yaml"),
+    model=ModelConfig(image_size=128, width=0.25),
+    train=TrainConfig(
+        epochs=12,
+        batch_size=32,
+        lr=0.002,
+        lr_steps=(8, 11),
+        warmup_epochs=1.0,
+        validate_every=4,
+        num_workers=0,
+        augment=AugmentConfig(brightness=0.2, contrast=0.2, flip=0.0),
+    ),
+)
+
+HEADER = {
+    "demo": """\
+# Every number that a person may want to change, a section per stage (README, "Parameters").
+# This is the small preset `demo`: the embedded digits on two CPU cores, in minutes.
+# For an own data set: python -m pipeline.params use full --data path/to/data.yaml
+""",
+    "full": """\
+# Every number that a person may want to change, a section per stage (README, "Parameters").
+# This is the preset `full`: the published recipe, for an own data set, best on a GPU.
+# Back to the small demonstration: python -m pipeline.params use demo
+""",
+}
+
+
+def render(name: str, params: Params) -> str:
+    """``params`` as the text of a ``params.yaml`` with the header of preset ``name``."""
+    yaml = YAML()
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    stream = StringIO()
+    yaml.dump(_plain(asdict(params)), stream)
+    return HEADER[name] + stream.getvalue()
+
+
+def _plain(value: Any) -> Any:
+    """Dictionaries as they are, sequences in one line as ``[a, b]``."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        sequence = CommentedSeq(_plain(item) for item in value)
+        sequence.fa.set_flow_style()
+        return sequence
+    return value

@@ -1,0 +1,174 @@
+"""``params.yaml`` as dataclasses, a section per stage, every key and value checked."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline.paths import PARAMS
+from yolov2.config import (
+    AnchorsConfig,
+    DataConfig,
+    EvaluateConfig,
+    ExportConfig,
+    ModelConfig,
+    Section,
+    TrainConfig,
+    ValidateConfig,
+    require,
+    require_between,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackingConfig(Section):
+    """Names under which MLflow files runs and models."""
+
+    experiment: str = "yolov2"
+    model_name: str = "yolov2"
+
+    def __post_init__(self) -> None:
+        for name in ("experiment", "model_name"):
+            value = self.__dict__[name]
+            require(
+                bool(value.strip()) and not set(value) & set("/:"),
+                f"{name} must be a name without '/' and ':', not '{value}'",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleConfig(Section):
+    """When the scheduled retraining runs: five cron fields and a time zone name."""
+
+    cron: str = "0 3 * * 1"
+    timezone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        require(
+            len(self.cron.split()) == 5,
+            f"cron must have five fields (minute hour day month weekday), not '{self.cron}'",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DigitsConfig(Section):
+    """The embedded data set: how many scenes of which size, and what is in them."""
+
+    seed: int = 0
+    image_size: int = 128
+    train_scenes: int = 3000
+    val_scenes: int = 500
+    test_scenes: int = 600
+    min_objects: int = 1
+    max_objects: int = 4
+    min_size: int = 24
+    max_size: int = 56
+    rotation: float = 15.0
+    background_share: float = 0.02
+
+    def __post_init__(self) -> None:
+        require_between("seed", self.seed, 0, 2**32 - 1)
+        require_between("image_size", self.image_size, 32, 320)
+        for name in ("train_scenes", "val_scenes", "test_scenes"):
+            require_between(name, self.__dict__[name], 1, 99_999)
+        require_between("min_objects", self.min_objects, 1, 100)
+        require_between("max_objects", self.max_objects, self.min_objects, 100)
+        require_between("min_size", self.min_size, 8, self.image_size)
+        require_between("max_size", self.max_size, self.min_size, self.image_size)
+        require_between("rotation", self.rotation, 0, 90)
+        require_between("background_share", self.background_share, 0, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Params(Section):
+    """The whole of ``params.yaml``, a section per stage."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    digits: DigitsConfig = field(default_factory=DigitsConfig)
+    validate: ValidateConfig = field(default_factory=ValidateConfig)
+    anchors: AnchorsConfig = field(default_factory=AnchorsConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    export: ExportConfig = field(default_factory=ExportConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+
+
+@cache
+def _adapter() -> TypeAdapter[Params]:
+    return TypeAdapter(Params)
+
+
+def load(path: Path = PARAMS) -> Params:
+    """Read ``path``; every key and value checked.
+
+    Raises:
+        ValueError: naming file, line, key and value of the first thing that is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ValueError(
+            f"{path} not found: run from the repository's root, or write one with"
+            " `python -m pipeline.params use demo`"
+        ) from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not a UTF-8 text file") from None
+    try:
+        document = YAML().load(text)
+    except YAMLError as error:
+        problem = " ".join(str(error).split())
+        raise ValueError(f"{path} cannot be read as YAML: {problem}") from None
+    if not isinstance(document, Mapping):
+        raise ValueError(f"{path} must hold sections (data:, train:, ...)")
+    try:
+        # JSON, because pydantic's strict mode takes lists for tuples only from JSON
+        return _adapter().validate_json(json.dumps(document, default=str))
+    except ValidationError as error:
+        raise ValueError(_explain(path, document, error)) from None
+
+
+def _explain(path: Path, document: Any, error: ValidationError) -> str:
+    """One line for the first mistake: file, line, key, value, what is wrong."""
+    first = error.errors(include_url=False)[0]
+    where = [part for part in first["loc"] if isinstance(part, str | int)]
+    key = ".".join(str(part) for part in where)
+    at = f"{path}:{_line(document, where)}"
+    if first["type"] == "unexpected_keyword_argument":
+        known = ", ".join(_known_keys(where[:-1]))
+        return f"{at}: unknown key '{key}'; known here: {known}"
+    reason = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "value_error":
+        return f"{at}: {key}: {reason}" if key else f"{at}: {reason}"
+    value = json.dumps(first["input"], default=str)
+    return f"{at}: {key}: {reason}, not {value}"
+
+
+def _line(document: Any, where: list[str | int]) -> int:
+    """Line (1-based) of the value at ``where``, or of its nearest parent."""
+    line = 1
+    for part in where:
+        if isinstance(document, Mapping) and part in document:
+            line = document.lc.key(part)[0] + 1
+            document = document[part]
+        elif isinstance(document, list) and isinstance(part, int) and part < len(document):
+            line = document.lc.item(part)[0] + 1
+            document = document[part]
+        else:
+            break
+    return line
+
+
+def _known_keys(where: list[str | int]) -> list[str]:
+    section: Any = Params
+    for part in where:
+        factory = next(f.default_factory for f in fields(section) if f.name == part)
+        section = factory
+    return [f.name for f in fields(section)] if is_dataclass(section) else []

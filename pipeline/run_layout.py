@@ -1,0 +1,171 @@
+"""How a run reads in MLflow: names of parameters, metrics, tags and files. No MLflow here.
+
+One meaning has one name in every run, so that the runs table and the compare page line up:
+``train/...`` and ``val/...`` are curves over epochs, ``test/...`` (or the evaluated split) are
+final figures.
+"""
+
+import json
+import math
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from pipeline.identity import RunIdentity
+from pipeline.mlflow_store import Data
+
+if TYPE_CHECKING:  # it would import torch
+    from yolov2.training.loop import EpochReport
+
+PARAMETER_LENGTH = 6000
+"""Characters of a parameter's value that MLflow stores."""
+DIGEST_LENGTH = 36
+"""Characters of a data set's digest that MLflow stores."""
+
+TRAINING_COLUMNS = {
+    "loss": "train/loss",
+    "coord": "train/loss_coord",
+    "objectness": "train/loss_objectness",
+    "class": "train/loss_class",
+    "lr": "train/lr",
+    "collisions": "train/collisions",
+}
+"""What an epoch's row of ``history.csv`` holds, besides epoch, step and validation metrics."""
+
+NOT_OF_TRAINING = ("evaluate", "export", "tracking", "schedule")
+NOT_OF_EVALUATION = ("export", "tracking", "schedule")
+"""Sections of ``params.yaml`` that cannot change what the run measures."""
+
+
+def epoch_metrics(report: "EpochReport") -> dict[str, float]:
+    """All figures of an epoch under their names; on a new best also ``best/...``."""
+    row = {"lr": report.lr, "collisions": report.collisions, **report.losses}
+    metrics = row_metrics(row | dict(report.validation or {}))
+    metrics["train/images_per_second"] = report.images_per_second
+    metrics["train/seconds"] = report.seconds
+    if report.is_best and report.validation:
+        metrics |= _best(report.epoch, report.validation["AP"])
+    return finite(metrics)
+
+
+def history_metrics(history: Path) -> Iterator[tuple[int, dict[str, float]]]:
+    """Epoch and metrics of each row of a ``history.csv``, as ``epoch_metrics`` names them."""
+    best = -math.inf
+    for record in pd.read_csv(history).to_dict("records"):
+        row = {str(name): float(value) for name, value in record.items()}
+        epoch = int(row.pop("epoch"))
+        row.pop("step", None)
+        metrics = row_metrics(row)
+        if row.get("AP", -math.inf) >= best:
+            best = row["AP"]
+            metrics |= _best(epoch, best)
+        yield epoch, finite(metrics)
+
+
+def row_metrics(row: Mapping[str, float]) -> dict[str, float]:
+    """A row's columns under their names; what is not of training is of validation."""
+    return {TRAINING_COLUMNS.get(name, f"val/{name}"): value for name, value in row.items()}
+
+
+def _best(epoch: int, average_precision: float) -> dict[str, float]:
+    return {"best/val_AP": average_precision, "best/epoch": epoch}
+
+
+def evaluation_metrics(split: str, metrics: Mapping[str, float]) -> dict[str, float]:
+    """``AP`` -> ``test/AP``, ``AP50/dog`` -> ``test/AP50/dog``; undefined ones are left out."""
+    return finite({f"{split}/{name}": value for name, value in metrics.items()})
+
+
+def finite(metrics: Mapping[str, float | None]) -> dict[str, float]:
+    """The metrics that are numbers, under names that MLflow accepts, no two the same."""
+    seen: Counter[str] = Counter()
+    result = {}
+    for name, value in metrics.items():
+        if value is None or not math.isfinite(value):
+            continue
+        safe = _safe(name)
+        seen[safe] += 1
+        result[safe if seen[safe] == 1 else f"{safe}_{seen[safe]}"] = float(value)
+    return result
+
+
+def _safe(name: str) -> str:
+    parts = [re.sub(r"[^\w.\- :]", "_", part).strip() for part in name.split("/")]
+    return "/".join(part if part.strip(".") else f"_{part}" for part in parts if part)[:250]
+
+
+def flatten(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested settings as one level: ``{"train": {"lr": 0.1}}`` -> ``{"train.lr": "0.1"}``."""
+    flat: dict[str, str] = {}
+    for name, value in parameters.items():
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, f"{prefix}{name}.")
+            continue
+        text = value if isinstance(value, str) else json.dumps(value, default=str)
+        if len(text) > PARAMETER_LENGTH:
+            text = text[: PARAMETER_LENGTH - 1] + "…"
+        flat[f"{prefix}{name}"] = text
+    return flat
+
+
+def without(parameters: Mapping[str, Any], sections: Iterable[str]) -> dict[str, Any]:
+    """The settings without some sections."""
+    return {name: value for name, value in parameters.items() if name not in sections}
+
+
+def run_name(stage: str, key: str, identity: RunIdentity) -> str:
+    """``train-demo-1a2b3c4d``: stage, DVC experiment (if any) and the start of the key."""
+    return "-".join(filter(None, (stage, identity.dvc_experiment, key[:8])))
+
+
+def run_tags(stage: str, key: str, identity: RunIdentity) -> dict[str, str]:
+    """What a run can be found by: stage, key, experiment, commit, digests of the data."""
+    tags = {
+        "stage": stage,
+        "dvc.key": key,
+        "dvc.exp": identity.dvc_experiment,
+        "dvc.lock": identity.dvc_lock,
+        "git.commit": identity.git_commit,
+        "git.branch": identity.git_branch,
+        "git.dirty": str(identity.git_dirty).lower(),
+        "host": os.uname().nodename,
+        "pid": str(os.getpid()),
+        "mlflow.user": os.environ.get("USER"),
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.name": identity.command,
+        "mlflow.source.git.commit": identity.git_commit,
+    }
+    tags |= {f"data.{split}": digest for split, digest in identity.data_digest.items()}
+    tags |= {f"hardware.{name}": value for name, value in identity.hardware.items()}
+    return {name: value[:5000] for name, value in tags.items() if value}
+
+
+def data_inputs(
+    parameters: Mapping[str, Any], identity: RunIdentity, contexts: Mapping[str, str]
+) -> list[Data]:
+    """The data by split (``digits/test``), each with its use, as far as digests are known."""
+    source = str(parameters.get("data", {}).get("config", "data"))
+    return [
+        Data(
+            name=f"{Path(source).stem}/{split}",
+            digest=identity.data_digest[split][:DIGEST_LENGTH],
+            source=source,
+            counts=identity.data.get("splits", {}).get(split, {}),
+            context=context,
+        )
+        for split, context in contexts.items()
+        if split in identity.data_digest
+    ]
+
+
+def placed(files: Iterable[Path], folder: str = "") -> dict[Path, str | None]:
+    """Each file and its artifact folder: in ``folder``, as the files lie below a common one."""
+    present = [path for path in files if path.is_file()]
+    top = Path(os.path.commonpath([path.parent for path in present])) if present else Path()
+    places = {path: Path(folder) / path.parent.relative_to(top) for path in present}
+    return {path: None if place == Path() else place.as_posix() for path, place in places.items()}

@@ -1,0 +1,66 @@
+"""The files around the code: the lock and the ranges agree, the Makefile tells what it can."""
+
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+@pytest.fixture(scope="module")
+def locked() -> dict[str, str]:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    # nothing but name==version: no address, no editable, no option
+    assert [pin for pin in pins if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!]+", pin)] == []
+    return {canonicalize_name(name): version for name, version in (pin.split("==") for pin in pins)}
+
+
+def _requirements(project: dict[str, Any]) -> Iterator[Requirement]:
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    for group in groups:
+        for text in group:
+            requirement = Requirement(text)
+            if requirement.name != project["name"]:
+                yield requirement
+
+
+def test_lock_pins_every_dependency_within_its_range(
+    project: dict[str, Any], locked: dict[str, str]
+) -> None:
+    requirements = list(_requirements(project))
+    assert len(requirements) > 20
+    for requirement in requirements:
+        version = locked.get(canonicalize_name(requirement.name))
+        assert version is not None, f"{requirement.name} is not in requirements.lock: make lock"
+        assert requirement.specifier.contains(version), f"{requirement} is locked at {version}"
+
+
+@pytest.mark.parametrize(
+    ("name", "version"), [("fastapi", "0.151.0"), ("SQLAlchemy", "2.1.0"), ("prefect", "3.8.7")]
+)
+def test_versions_that_break_prefect_are_out_of_range(
+    project: dict[str, Any], name: str, version: str
+) -> None:
+    [bounds] = [found.specifier for found in _requirements(project) if found.name == name]
+    assert not bounds.contains(version)
+
+
+def test_make_alone_lists_every_target() -> None:
+    text = (ROOT / "Makefile").read_text()
+    [phony] = re.findall(r"^\.PHONY: (.+)$", text, flags=re.MULTILINE)
+    done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"^make (\S+) ", done.stdout, flags=re.MULTILINE) == phony.split()

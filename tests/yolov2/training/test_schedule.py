@@ -1,0 +1,30 @@
+"""Learning rate and optimiser groups by hand."""
+
+import pytest
+from torch import nn
+
+from yolov2.config import TrainConfig
+from yolov2.training.schedule import build_optimizer, learning_rate
+
+
+def test_rate_rises_over_the_warm_up_and_falls_at_the_steps() -> None:
+    config = TrainConfig(lr=0.01, lr_steps=(4, 6), lr_gamma=0.1, warmup_epochs=2.0)
+    rates = [learning_rate(config, step, steps_per_epoch=5) for step in range(40)]
+    assert rates[0] == pytest.approx(0.001)
+    assert rates[4] == pytest.approx(0.005)
+    assert rates[9] == rates[19] == pytest.approx(0.01)
+    assert rates[20] == rates[29] == pytest.approx(0.001)
+    assert rates[30] == pytest.approx(0.0001)
+
+
+def test_no_warm_up_starts_at_the_full_rate() -> None:
+    assert learning_rate(TrainConfig(warmup_epochs=0.0), 0, 7) == 0.001
+
+
+def test_norms_and_biases_do_not_decay() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    decayed, plain = build_optimizer(network, TrainConfig(weight_decay=0.2)).param_groups
+    assert [p.ndim for p in decayed["params"]] == [4]
+    assert decayed["weight_decay"] == 0.2
+    assert [p.ndim for p in plain["params"]] == [1, 1, 1]
+    assert plain["weight_decay"] == 0.0

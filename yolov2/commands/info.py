@@ -1,0 +1,88 @@
+"""``yolov2 info``."""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from yolov2.commands.options import add_section, section_from
+from yolov2.config import DEFAULT_ANCHORS, ModelConfig
+
+if TYPE_CHECKING:
+    from yolov2.network.summary import Summary
+
+COCO_CLASSES = 80
+
+SUMMARY = "layers, parameters and cost of a network"
+DESCRIPTION = """\
+Layer table, parameters, multiply-accumulates (GMAC; darknet's BFLOPs are twice that), grid, and
+the greatest number of detections, of a checkpoint or of the network that the options describe.
+"""
+EXAMPLE = """\
+example:
+  yolov2 info                                        the paper's network for COCO at 640
+  yolov2 info --classes 3 --image-size 320 --width 0.25
+  yolov2 info --weights runs/train/best.pt --json
+"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of ``yolov2 info``."""
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="a checkpoint (.pt); it decides on classes and width, and on the size if none is given",
+    )
+    parser.add_argument(
+        "--classes", type=int, default=COCO_CLASSES, metavar="N", help="number of classes"
+    )
+    add_section(parser, ModelConfig, {"width": "multiplier of the channels"})
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        metavar="N",
+        help=f"side of the input in pixels (default: {ModelConfig().image_size})",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the summary."""
+    from yolov2.network.checkpoint import load_detector
+    from yolov2.network.summary import summarise
+    from yolov2.network.yolov2 import YOLOv2
+
+    if args.weights:
+        detector = load_detector(Path(args.weights))
+        network, trained_size = detector.network, detector.image_size
+    else:
+        width = section_from(args, ModelConfig, image_size=ModelConfig().image_size).width
+        network, trained_size = YOLOv2(args.classes, DEFAULT_ANCHORS, width), None
+    size = args.image_size or trained_size or ModelConfig().image_size
+    model = ModelConfig(image_size=size, width=network.width)
+    # on the meta device only shapes are computed
+    summary = summarise(network.to("meta"), model.image_size)
+    print(json.dumps(asdict(summary), indent=2) if args.json else table(summary))
+    return 0
+
+
+def table(summary: "Summary") -> str:
+    """The summary as lines of text."""
+    lines = [f"{'layer':<24}{'kind':<18}{'output C x H x W':>20}{'parameters':>14}{'GMAC':>9}"]
+    for layer in summary.layers:
+        output = " x ".join(map(str, layer.output))
+        lines.append(
+            f"{layer.name:<24}{layer.kind:<18}{output:>20}"
+            f"{layer.parameters:>14,}{layer.macs / 1e9:>9.3f}"
+        )
+    rows, columns = summary.grid
+    lines += [
+        "",
+        f"classes {summary.num_classes}, width {summary.width:g}, input {summary.image_size} px",
+        f"parameters      {summary.parameters:,}",
+        f"GMAC            {summary.gmac:.2f}",
+        f"grid            {rows} x {columns}",
+        f"max detections  {summary.max_detections:,}",
+    ]
+    return "\n".join(lines)

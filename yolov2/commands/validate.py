@@ -1,0 +1,42 @@
+"""``yolov2 validate``."""
+
+import argparse
+
+from yolov2.commands.options import add_data
+
+SUMMARY = "check images and labels of a data set"
+DESCRIPTION = """\
+The checks that the pipeline makes before training, with the same policies: unreadable and
+missing images, malformed lines, unknown classes, boxes outside the image, boxes without area,
+duplicates. Each mistake is a line: file:line, value, what is wrong, what to do.
+"""
+EXAMPLE = """\
+example:
+  yolov2 validate --data my/data.yaml
+  yolov2 validate --data my/data.yaml --zero-size drop      train without boxes of no area
+
+The exit status is 1 if a mistake of the policy `error` was found.
+"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of ``yolov2 validate``."""
+    add_data(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the problems and what the data set consists of; 1 if there are errors."""
+    from yolov2.commands.data import advice, counted, read_data
+    from yolov2.data.problems import errors, format_problems
+
+    data = read_data(args)
+    if data.problems:
+        print(format_problems(data.problems))
+        print("\n".join(counted(data.problems)))
+    images, labels = data.tables.images, data.tables.labels
+    for split in images["split"].unique():
+        boxes = int((labels["split"] == split).sum())
+        print(f"{split}: {int((images['split'] == split).sum())} images, {boxes} boxes")
+    stopping = errors(data.problems)
+    print(advice(stopping) if stopping else "no mistakes that stop")
+    return 1 if stopping else 0

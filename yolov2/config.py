@@ -1,0 +1,255 @@
+"""Settings of the detector: one frozen dataclass per section of ``params.yaml``.
+
+The defaults are the published recipe: 640x640, full width, learning rate 0.001 divided by ten
+at epochs 60 and 90 of 160. ``params.yaml`` overrides them; the command line overrides single
+values. Every section checks itself, so that a value that makes no sense fails where it is
+written and not an hour later.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any, ClassVar, Literal
+
+STRIDE = 32
+"""Pixels of the input image that one grid cell covers (five 2x2 max-poolings)."""
+
+DEFAULT_ANCHORS: tuple[tuple[float, float], ...] = (
+    (0.57273, 0.677385),
+    (1.87446, 2.06253),
+    (3.33843, 5.47434),
+    (7.88282, 3.52778),
+    (9.77052, 9.16828),
+)
+"""Anchor widths and heights in grid cells of darknet's ``yolov2.cfg`` (COCO)."""
+
+Policy = Literal["error", "warn", "drop", "ignore"]
+
+
+class Section:
+    """Base of every section: values are taken as written, an unknown key is an error.
+
+    The mapping is read by pydantic where ``params.yaml`` is parsed; nothing here imports it.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {
+        "extra": "forbid",
+        "strict": True,
+        "allow_inf_nan": False,
+    }
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise ``ValueError(message)`` unless ``condition`` holds."""
+    if not condition:
+        raise ValueError(message)
+
+
+def require_between(name: str, value: float, low: float, high: float) -> None:
+    """Raise ``ValueError`` unless ``low <= value <= high`` (both ends allowed, NaN refused)."""
+    require(
+        isfinite(value) and low <= value <= high,
+        f"{name} must be between {low:g} and {high:g}, not {value:g}",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig(Section):
+    """Which data set: its description file and the folder whose content counts.
+
+    ``root`` is relative to the folder of ``config``; ``.`` is right for every data set whose
+    description lies in its own folder. DVC watches it, so that a changed image or label makes
+    the pipeline stale.
+    """
+
+    config: str = "data/coco.yaml"
+    root: str = "."
+
+    def __post_init__(self) -> None:
+        require(bool(self.config.strip()), "config must name a data set description (a .yaml)")
+        require(bool(self.root.strip()), "root must be a folder; '.' is the description's own")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidateConfig(Section):
+    """What happens to each kind of mistake in the labels: stop, warn, drop the row or ignore it.
+
+    ``edge_tolerance`` is how far a normalised coordinate may leave [0, 1]: files written with
+    six decimals overrun the edge by rounding.
+    """
+
+    unreadable_image: Policy = "error"
+    missing_image: Policy = "error"
+    malformed_line: Policy = "error"
+    class_out_of_range: Policy = "error"
+    outside_image: Policy = "error"
+    zero_size: Policy = "error"
+    duplicate: Policy = "error"
+    edge_tolerance: float = 1e-5
+
+    def __post_init__(self) -> None:
+        require_between("edge_tolerance", self.edge_tolerance, 0.0, 0.1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnchorsConfig(Section):
+    """Where the anchors come from: clustered on the training boxes, darknet's, or given."""
+
+    method: Literal["kmeans", "default", "given"] = "kmeans"
+    k: int = 5
+    restarts: int = 30
+    seed: int = 0
+    given: tuple[tuple[float, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        require_between("k", self.k, 1, 100)
+        require_between("restarts", self.restarts, 1, 10_000)
+        require(
+            self.method != "given" or len(self.given) > 0,
+            "method 'given' needs the anchors: given: [[width, height], ...] in grid cells",
+        )
+        for width, height in self.given:
+            require(
+                isfinite(width) and isfinite(height) and width > 0 and height > 0,
+                f"given anchors must be positive, not [{width:g}, {height:g}]",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig(Section):
+    """Size of the network: input side in pixels and channel multiplier (1.0 is the paper's)."""
+
+    image_size: int = 640
+    width: float = 1.0
+
+    def __post_init__(self) -> None:
+        require(
+            self.image_size >= STRIDE and self.image_size % STRIDE == 0,
+            f"image_size must be a positive multiple of {STRIDE}, not {self.image_size}",
+        )
+        require_between("width", self.width, 0.05, 4.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig(Section):
+    """Weights of the loss terms and the rules of the objectness target."""
+
+    lambda_coord: float = 5.0
+    lambda_noobj: float = 0.5
+    lambda_class: float = 1.0
+    ignore_iou: float = 0.6
+    objectness_target: Literal["one", "iou"] = "one"
+
+    def __post_init__(self) -> None:
+        for name in ("lambda_coord", "lambda_noobj", "lambda_class"):
+            require_between(name, self.__dict__[name], 0.0, 1e6)
+        require_between("ignore_iou", self.ignore_iou, 0.0, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig(Section):
+    """Random changes of the training images.
+
+    ``brightness`` and ``contrast`` are the half-widths of the factor's range around 1;
+    ``flip`` is the probability of a horizontal mirror image (0 for digits and letters).
+    """
+
+    brightness: float = 0.4
+    contrast: float = 0.4
+    flip: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("brightness", "contrast", "flip"):
+            require_between(name, self.__dict__[name], 0.0, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(Section):
+    """How the network is trained: SGD, warm-up, learning rate steps, loss, augmentation.
+
+    ``lr_steps`` are epochs after which the learning rate is multiplied by ``lr_gamma``; over
+    the first ``warmup_epochs`` it rises linearly from zero.
+    """
+
+    epochs: int = 160
+    batch_size: int = 16
+    lr: float = 0.001
+    lr_steps: tuple[int, ...] = (60, 90)
+    lr_gamma: float = 0.1
+    warmup_epochs: float = 3.0
+    momentum: float = 0.9
+    weight_decay: float = 0.0005
+    validate_every: int = 5
+    seed: int = 0
+    device: str = "auto"
+    num_workers: int = 4
+    loss: LossConfig = field(default_factory=LossConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def __post_init__(self) -> None:
+        require_between("epochs", self.epochs, 1, 1_000_000)
+        require_between("batch_size", self.batch_size, 1, 1_000_000)
+        require(isfinite(self.lr) and self.lr > 0, f"lr must be positive, not {self.lr:g}")
+        require(
+            list(self.lr_steps) == sorted(set(self.lr_steps)) and min(self.lr_steps, default=1) > 0,
+            f"lr_steps must be rising epochs, not {list(self.lr_steps)}",
+        )
+        require_between("lr_gamma", self.lr_gamma, 0.0, 1.0)
+        require_between("warmup_epochs", self.warmup_epochs, 0.0, 1_000_000)
+        require_between("momentum", self.momentum, 0.0, 0.9999)
+        require_between("weight_decay", self.weight_decay, 0.0, 1.0)
+        require_between("validate_every", self.validate_every, 1, 1_000_000)
+        require_between("num_workers", self.num_workers, 0, 1024)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig(Section):
+    """Which split is scored, and the thresholds of the reported average precision."""
+
+    split: Literal["train", "val", "test"] = "test"
+    batch_size: int = 16
+    conf_threshold: float = 0.001
+    nms_threshold: float = 0.45
+    max_detections: int = 100
+    pictures: int = 8
+
+    def __post_init__(self) -> None:
+        require_between("batch_size", self.batch_size, 1, 1_000_000)
+        require_between("conf_threshold", self.conf_threshold, 0.0, 1.0)
+        require_between("nms_threshold", self.nms_threshold, 0.0, 1.0)
+        require_between("max_detections", self.max_detections, 1, 100_000)
+        require_between("pictures", self.pictures, 0, 1000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectConfig(Section):
+    """Thresholds of detection in use, and how many images the network takes at once.
+
+    No section of ``params.yaml``: the command line and ``Detector.load`` take them, and an
+    exported graph carries the thresholds.
+    """
+
+    conf_threshold: float = 0.5
+    nms_threshold: float = 0.5
+    max_detections: int = 300
+    batch_size: int = 8
+
+    def __post_init__(self) -> None:
+        require_between("conf_threshold", self.conf_threshold, 0.0, 1.0)
+        require_between("nms_threshold", self.nms_threshold, 0.0, 1.0)
+        require_between("max_detections", self.max_detections, 1, 100_000)
+        require_between("batch_size", self.batch_size, 1, 1_000_000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig(Section):
+    """Tolerances of the exported graphs against PyTorch, and on how many images they are held."""
+
+    images: int = 8
+    box_tolerance: float = 0.05
+    score_tolerance: float = 0.0005
+
+    def __post_init__(self) -> None:
+        require_between("images", self.images, 1, 10_000)
+        require_between("box_tolerance", self.box_tolerance, 0.0, 1e6)
+        require_between("score_tolerance", self.score_tolerance, 0.0, 1.0)

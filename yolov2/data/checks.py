@@ -1,0 +1,78 @@
+"""From a data set to its label table: read, judge, apply the policies (see ``rules``)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from yolov2.config import ValidateConfig
+from yolov2.data.description import DataDescription, read_description
+from yolov2.data.findings import find_problems
+from yolov2.data.problems import DataError, Kind, Problem, errors
+from yolov2.data.raw_tables import Progress, RawTables, read_raw_tables
+from yolov2.data.rules import BoolArray, box_faults, left_out
+from yolov2.data.table import LabelTables
+
+
+def validate_data(
+    description_file: Path, config: ValidateConfig, progress: Progress | None = None
+) -> tuple[LabelTables, list[Problem]]:
+    """The label table of the data set, and the problems that did not stop.
+
+    Raises:
+        DataError: there are problems whose policy is ``error``; its text lists them.
+        ValueError: the description is wrong, see ``read_description``, or its splits have no
+            labels at all.
+    """
+    tables, problems = load_tables(read_description(description_file), config, progress)
+    if errors(problems):
+        raise DataError(problems)
+    return tables, problems
+
+
+def load_tables(
+    description: DataDescription, config: ValidateConfig, progress: Progress | None = None
+) -> tuple[LabelTables, list[Problem]]:
+    """The label table after the policies, and every problem whose policy is not ``ignore``.
+
+    Problems of the policy ``error`` are for the caller to stop at; see ``validate_data``.
+    """
+    return judge(read_raw_tables(description, progress), config)
+
+
+def judge(raw: RawTables, config: ValidateConfig) -> tuple[LabelTables, list[Problem]]:
+    """The label table of ``raw`` after the policies, and what was found."""
+    faults = box_faults(raw.boxes, len(raw.class_names), config.edge_tolerance)
+    return _apply(raw, faults, config), find_problems(raw, faults, config)
+
+
+def _apply(raw: RawTables, faults: Mapping[Kind, BoolArray], config: ValidateConfig) -> LabelTables:
+    usable = (raw.images["status"] == "ok").to_numpy()
+    boxes = raw.boxes[~left_out(faults, config) & usable[raw.boxes["row"].to_numpy()]]
+    image_ids = np.cumsum(usable) - 1  # of each raw row, where it is usable
+    rows = boxes["row"].to_numpy()
+    of_box = raw.images.iloc[rows]
+    names = pd.Series(raw.class_names, dtype="str")
+    labels = pd.DataFrame(
+        {
+            "split": of_box["split"].to_numpy(),
+            "image_id": image_ids[rows],
+            "image": of_box["image"].to_numpy(),
+            "image_width": of_box["width"].to_numpy(),
+            "image_height": of_box["height"].to_numpy(),
+            "class_id": boxes["class_id"].to_numpy(),
+            "class_name": names.iloc[boxes["class_id"].to_numpy()].to_numpy(),
+            **{name: boxes[name].to_numpy() for name in ("cx", "cy", "w", "h")},
+            "pixel_width": boxes["w"].to_numpy() * of_box["width"].to_numpy(),
+            "pixel_height": boxes["h"].to_numpy() * of_box["height"].to_numpy(),
+            "file": of_box["label_file"].to_numpy(),
+            "line": boxes["line"].to_numpy(),
+        }
+    )
+    objects = np.bincount(rows, minlength=len(raw.images)).astype(np.int32)
+    images = raw.images.assign(image_id=image_ids, objects=objects)[usable]
+    columns = ["split", "image_id", "image", "width", "height", "objects", "md5"]
+    return LabelTables(
+        images=images[columns].reset_index(drop=True), labels=labels, class_names=raw.class_names
+    )

@@ -1,0 +1,93 @@
+"""What validation reads of an image file: its size, whether it can be decoded, its hash."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Literal
+
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+ImageStatus = Literal["ok", "missing", "unreadable"]
+
+_TURNED = frozenset({5, 6, 7, 8})
+"""EXIF orientations that exchange width and height."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageProbe:
+    """What was found: width and height in pixels as turned by EXIF, md5 of the bytes.
+
+    An image that is not ``ok`` has size 0 and a ``reason``.
+    """
+
+    status: ImageStatus
+    reason: str = ""
+    width: int = 0
+    height: int = 0
+    md5: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SampleProbe:
+    """An image and the bytes of its label file (``None``: there is none, or ``label_error``)."""
+
+    image: ImageProbe
+    label: bytes | None
+    label_error: str = ""
+
+
+def probe_sample(image: Path, label: Path) -> SampleProbe:
+    """Look at an image and read its label file. Safe to call from several threads at once."""
+    probed = probe_image(image)
+    try:
+        return SampleProbe(image=probed, label=label.read_bytes())
+    except FileNotFoundError:
+        dangling = "a link to a file that does not exist" if os.path.islink(label) else ""
+        return SampleProbe(image=probed, label=None, label_error=dangling)
+    except OSError as error:
+        return SampleProbe(image=probed, label=None, label_error=_first_line(error))
+
+
+def probe_image(image: Path) -> ImageProbe:
+    """Read the whole file, decode it as cheaply as shows that nothing is missing."""
+    try:
+        data = image.read_bytes()
+    except FileNotFoundError:
+        return ImageProbe(status="missing", reason="no such file")
+    except OSError as error:
+        return ImageProbe(status="unreadable", reason=_first_line(error))
+    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    if not data:
+        return ImageProbe(status="unreadable", reason="the file is empty", md5=md5)
+    try:
+        width, height = _decoded_size(data)
+    except UnidentifiedImageError:
+        reason = "not an image that Pillow can read"
+        return ImageProbe(status="unreadable", reason=reason, md5=md5)
+    except Exception as error:  # a broken file makes Pillow raise nearly anything
+        return ImageProbe(status="unreadable", reason=_first_line(error), md5=md5)
+    return ImageProbe(status="ok", width=width, height=height, md5=md5)
+
+
+def _decoded_size(data: bytes) -> tuple[int, int]:
+    """Width and height after EXIF orientation, all pixel data having been read."""
+    with Image.open(BytesIO(data)) as image:
+        width, height = image.size
+        if image.format in ("JPEG", "MPO"):
+            # an eighth of the size: the whole file is read, little of it computed
+            image.draft(None, (max(1, width // 8), max(1, height // 8)))
+            image.load()
+        else:
+            image.load()
+            width, height = image.size  # TIFF turns itself while it loads
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    return (height, width) if orientation in _TURNED else (width, height)
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = str(error).strip().split("\n")[0]
+    return text or type(error).__name__

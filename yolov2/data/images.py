@@ -1,0 +1,60 @@
+"""Reading images and placing them on the square canvas. Pillow and NumPy only.
+
+Training, evaluation, detection and the served model share these functions, so that a model
+sees the same pixels everywhere; no torch, so that serving an exported graph needs none.
+"""
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from yolov2.boxes import Letterbox
+
+CANVAS_GREY = 127
+"""Value (0-255) of the canvas beside the image: darknet fills with 0.5."""
+
+
+class ImageError(ValueError):
+    """An image that cannot be read; the text names it and says why."""
+
+
+def read_image(source: Path | bytes) -> Image.Image:
+    """The image in RGB, turned as its EXIF orientation says.
+
+    Raises:
+        ImageError: the file is missing, not an image, truncated or too large to be safe.
+    """
+    name = "image" if isinstance(source, bytes) else str(source)
+    try:
+        with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
+            upright = ImageOps.exif_transpose(image)
+            return upright.convert("RGB")
+    except FileNotFoundError:
+        raise ImageError(f"{name}: no such image file") from None
+    except UnidentifiedImageError:
+        raise ImageError(f"{name}: not an image that Pillow can read") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ImageError(f"{name}: cannot be decoded ({error})") from None
+
+
+def letterbox_image(image: Image.Image, side: int) -> tuple[NDArray[np.uint8], Letterbox]:
+    """The image on a grey canvas (side, side, 3), RGB 0-255, and where on it the image lies."""
+    box = Letterbox(width=image.width, height=image.height, side=side)
+    size = (box.new_width, box.new_height)
+    if image.size != size:
+        image = image.resize(size, Image.Resampling.BILINEAR)
+    if size == (side, side):
+        return np.array(image, dtype=np.uint8), box
+    canvas = np.full((side, side, 3), CANVAS_GREY, dtype=np.uint8)
+    canvas[box.top : box.top + box.new_height, box.left : box.left + box.new_width] = image
+    return canvas, box
+
+
+def network_input(canvases: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    """Canvases, each (S, S, 3) RGB 0-255 -> images float32 (B, 3, S, S), contiguous, in [0, 1]."""
+    batch = np.stack(canvases).transpose(0, 3, 1, 2)  # (B, 3, S, S)
+    return np.divide(batch, 255, dtype=np.float32, order="C")

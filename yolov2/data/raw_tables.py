@@ -1,0 +1,153 @@
+"""Everything that a data set's image and label files say, before any judgement."""
+
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from yolov2.data.description import DataDescription, label_path
+from yolov2.data.image_probe import ImageProbe, SampleProbe, probe_sample
+from yolov2.data.labels import BadLine, parse_labels
+
+Progress = Callable[[int, int], None]
+"""Called with the number of images read and of all images."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawTables:
+    """Images, boxes and bad lines as they stand in the files.
+
+    ``images``, one row an image, in the order of the label table: ``split``, ``image`` (path
+    relative to the data root), ``label_file``, ``status`` (ok, missing, unreadable), ``reason``,
+    ``width``, ``height`` (pixels; 0 unless ok), ``md5``.
+    ``boxes``, one row a well-formed line: ``row`` (of ``images``), ``line``, ``class_id``, ``cx``,
+    ``cy``, ``w``, ``h`` as written, and the edges ``left``, ``top``, ``right``, ``bottom`` that
+    follow from them.
+    ``bad_lines``: row of ``images``, and what is wrong.
+    """
+
+    class_names: tuple[str, ...]
+    images: pd.DataFrame
+    boxes: pd.DataFrame
+    bad_lines: tuple[tuple[int, BadLine], ...]
+
+
+def read_raw_tables(description: DataDescription, progress: Progress | None = None) -> RawTables:
+    """Read every image and label file of ``description``.
+
+    Raises:
+        ValueError: label files would lie outside the data root, or a split has none at all.
+    """
+    images = [path for paths in description.images.values() for path in paths]
+    labels = [label_path(image) for image in images]
+    table = pd.DataFrame(
+        {
+            "split": [split for split, paths in description.images.items() for _ in paths],
+            "image": _relative(images, description),
+            "label_file": _relative(labels, description),
+        }
+    )
+    probes: list[ImageProbe] = []
+    found: list[bool] = []
+    blocks: list[NDArray[np.float64]] = []
+    bad_lines: list[tuple[int, BadLine]] = []
+    for row, sample in enumerate(_probe(images, labels)):
+        rows, bad = parse_labels(sample.label or b"")
+        if sample.label_error:
+            bad = [_unreadable(sample.label_error)]
+        probes.append(sample.image)
+        found.append(sample.label is not None or bool(bad))
+        blocks.append(rows)
+        bad_lines += [(row, line) for line in bad]
+        if progress is not None:
+            progress(row + 1, len(images))
+    _refuse_unlabelled(table, found, description)
+    return RawTables(
+        class_names=description.class_names,
+        images=pd.concat([table, _image_columns(probes)], axis=1),
+        boxes=_box_table(blocks),
+        bad_lines=tuple(bad_lines),
+    )
+
+
+def _probe(images: Sequence[Path], labels: Sequence[Path]) -> Iterator[SampleProbe]:
+    # threads: Pillow and hashlib let others run while they work
+    with ThreadPoolExecutor() as pool, warnings.catch_warnings():
+        # Pillow warns of what it can read nevertheless; what it cannot becomes a problem
+        warnings.simplefilter("ignore")
+        samples = [pool.submit(probe_sample, *pair) for pair in zip(images, labels, strict=True)]
+        try:
+            for sample in samples:
+                yield sample.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _relative(paths: Sequence[Path], description: DataDescription) -> list[str]:
+    prefix = str(description.root) + os.sep
+    for path in paths:
+        if not str(path).startswith(prefix):
+            raise ValueError(
+                f"{description.file}: the label file '{path}' would lie outside the data root"
+                f" {description.root}: let path name the folder that holds images/ and labels/"
+            )
+    return [Path(str(path)[len(prefix) :]).as_posix() for path in paths]
+
+
+def _refuse_unlabelled(
+    table: pd.DataFrame, found: Sequence[bool], description: DataDescription
+) -> None:
+    labelled = set(table.loc[np.array(found, dtype=bool), "split"])
+    for split in description.images:
+        if split not in labelled:
+            first = table.loc[table["split"] == split, "label_file"].iloc[0]
+            raise ValueError(
+                f"{description.file}: {split}: none of its {len(description.images[split])} images"
+                f" has a label file; the first would be '{first}' in {description.root}: put the"
+                f" labels there, or take {split} out"
+            )
+
+
+def _unreadable(reason: str) -> BadLine:
+    return BadLine(
+        line=None, value=reason, message="label file cannot be read", advice="restore the file"
+    )
+
+
+def _image_columns(probes: Sequence[ImageProbe]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "status": [probe.status for probe in probes],
+            "reason": [probe.reason for probe in probes],
+            "width": np.array([probe.width for probe in probes], dtype=np.int32),
+            "height": np.array([probe.height for probe in probes], dtype=np.int32),
+            "md5": [probe.md5 for probe in probes],
+        }
+    )
+
+
+def _box_table(blocks: Sequence[NDArray[np.float64]]) -> pd.DataFrame:
+    """One frame of the rows (N, 6) line, class, cx, cy, w, h of each image in turn."""
+    line, class_id, cx, cy, w, h = np.concatenate(blocks).T  # each (N,)
+    half_w, half_h = np.abs(w) / 2, np.abs(h) / 2
+    return pd.DataFrame(
+        {
+            "row": np.repeat(np.arange(len(blocks)), [len(block) for block in blocks]),
+            "line": line.astype(np.int32),
+            "class_id": class_id.astype(np.int32),
+            "cx": cx,
+            "cy": cy,
+            "w": w,
+            "h": h,
+            "left": cx - half_w,
+            "top": cy - half_h,
+            "right": cx + half_w,
+            "bottom": cy + half_h,
+        }
+    )

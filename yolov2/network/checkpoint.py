@@ -1,0 +1,124 @@
+"""Checkpoints: everything that inference needs, and what training needs to go on.
+
+A checkpoint is a dictionary of plain values and tensors, so that
+``torch.load(path, weights_only=True)`` reads it: nothing in it can run code.
+"""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from yolov2.config import require
+from yolov2.network.yolov2 import YOLOv2
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detector:
+    """A trained network with what is needed to use it.
+
+    ``network`` is in evaluation mode; ``image_size`` is the side it was trained for, in pixels.
+    """
+
+    network: YOLOv2
+    class_names: tuple[str, ...]
+    image_size: int
+
+    @property
+    def anchors(self) -> tuple[tuple[float, float], ...]:
+        """Widths and heights in grid cells."""
+        return tuple((w, h) for w, h in self.network.anchors.tolist())
+
+
+def write_atomically(path: Path, content: Any) -> None:
+    """``torch.save`` beside ``path``, flushed to disk, then renamed: never half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(name).chmod(0o666 & ~umask)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def save_checkpoint(
+    path: Path,
+    network: YOLOv2,
+    *,
+    class_names: tuple[str, ...],
+    image_size: int,
+    training: Mapping[str, Any] | None = None,
+) -> None:
+    """Write ``path`` atomically; ``training`` is the state to resume from, if any."""
+    state = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
+    content = {
+        "format": FORMAT,
+        "architecture": {
+            "name": "yolov2",
+            "num_classes": network.num_classes,
+            "width": network.width,
+            "anchors": network.anchors.tolist(),
+        },
+        "class_names": list(class_names),
+        "image_size": image_size,
+        "model": state,
+        "training": None if training is None else dict(training),
+    }
+    write_atomically(path, content)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint.
+
+    Raises:
+        ValueError: the file is absent, unreadable, or no checkpoint of this project.
+    """
+    require(path.is_file(), f"no checkpoint at {path}")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # torch.load raises half a dozen types for a damaged or foreign file
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"{path} is no readable checkpoint: {reason}") from error
+    require(
+        isinstance(content, dict) and content.get("format") == FORMAT,
+        f"{path} is no checkpoint of this project (format {FORMAT}): make one with `yolov2 train`",
+    )
+    return dict(content)
+
+
+def load_detector(path: Path, device: torch.device | str = "cpu") -> Detector:
+    """The network of a checkpoint on ``device``, in evaluation mode, with its class names.
+
+    Raises:
+        ValueError: the file is no checkpoint, or its weights do not fit its architecture.
+    """
+    content = read_checkpoint(path)
+    architecture = content["architecture"]
+    network = YOLOv2(
+        architecture["num_classes"], architecture["anchors"], width=architecture["width"]
+    )
+    model: dict[str, Tensor] = content["model"]
+    try:
+        network.load_state_dict(model)
+    except RuntimeError as error:
+        raise ValueError(f"{path}: the weights do not fit the network: {error}") from None
+    return Detector(
+        network=network.to(device).eval(),
+        class_names=tuple(content["class_names"]),
+        image_size=content["image_size"],
+    )

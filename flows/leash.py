@@ -6,7 +6,9 @@ The command gets a process group of its own. The group is ended (SIGTERM, a grac
 SIGKILL) when the leash is told to stop by SIGTERM, SIGINT or SIGHUP, or when its standard input
 closes. The caller holds the other end of that pipe, so its death closes it however it came about:
 SIGKILL of a flow ends its training, and a killed ``dvc`` does not leave the stage it had started.
-What a finished command leaves running in its group is ended as well.
+What a finished command leaves running in its group is ended as well. Its output is passed on, and
+swallowed once nobody listens: a training that says goodbye into a closed pipe would die of that
+before it has written its checkpoint.
 
 This file is run by its path and imports the standard library only: it is started for every stage.
 """
@@ -19,6 +21,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from typing import IO
 
 GRACE_VARIABLE = "LEASH_GRACE_SECONDS"
 """Environment variable: seconds between SIGTERM and SIGKILL."""
@@ -27,7 +30,9 @@ GRACE_SECONDS = 30.0
 """Default of ``LEASH_GRACE_SECONDS``: enough for a training to write its checkpoint."""
 
 _POLL_SECONDS = 0.05
-_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+_OUTPUT_SECONDS = 5.0  # for a process that has left the group and keeps the pipe open
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 def adopt_orphans() -> None:
@@ -39,6 +44,15 @@ def adopt_orphans() -> None:
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_with(parent: int) -> None:
+    """Have this process sent SIGTERM when the process ``parent``, which started it, ends.
+
+    Linux only; elsewhere, or when this process has another parent, nothing is done.
+    """
+    if sys.platform == "linux" and os.getppid() == parent:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def group_lives(group: int) -> bool:
@@ -73,6 +87,16 @@ def _stop_when_caller_dies() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def _pass_on(source: IO[bytes]) -> None:
+    listened = True
+    while chunk := os.read(source.fileno(), 65536):
+        while listened and chunk:
+            try:
+                chunk = chunk[os.write(1, chunk) :]
+            except OSError:
+                listened = False
+
+
 def hold(command: list[str], grace_seconds: float) -> int:
     """Run ``command`` to its end and return its exit status, 128 + signal where a signal ended it.
 
@@ -83,11 +107,21 @@ def hold(command: list[str], grace_seconds: float) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda received, _frame: stops.append(received))
     adopt_orphans()
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
+    child = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        process_group=0,
+    )
+    assert child.stdout is not None
+    output = threading.Thread(target=_pass_on, args=[child.stdout], daemon=True)
+    output.start()
     threading.Thread(target=_stop_when_caller_dies, daemon=True).start()
     while (status := child.poll()) is None and not stops:
         time.sleep(_POLL_SECONDS)
     end_group(child.pid, grace_seconds)
+    output.join(_OUTPUT_SECONDS)
     if status is None:
         return 128 + stops[0]
     return status if status >= 0 else 128 - status

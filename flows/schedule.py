@@ -7,9 +7,24 @@ Ctrl-C or SIGTERM; then the run at work, the server and all their processes are 
 """
 
 import argparse
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.deployments.runner import RunnerDeployment
+from prefect.runner import Runner
+from prefect.schedules import Cron
+
+from flows.runs import close_dead_runs
+from flows.server import ServerConfig, use_prefect_api
+from flows.training import SCHEDULER_VARIABLE, training
+from flows.workspace import WorkspaceBusyError, sole_pipeline
 from pipeline.params.schema import ScheduleConfig, load
 from pipeline.stage import run_stage
 
@@ -17,35 +32,40 @@ ON_DEMAND = "on-demand"
 WEEKLY = "weekly"
 
 
-def serve_training(schedule: ScheduleConfig, port: int) -> None:
-    """Serve the deployments ``training/on-demand`` and ``training/weekly`` until stopped.
+def deployments(schedule: ScheduleConfig) -> list[RunnerDeployment]:
+    """``training/on-demand`` and ``training/weekly``.
 
-    Raises:
-        ServerError: the Prefect server did not start.
-        ValueError: Prefect does not understand the cron line or the time zone.
+    A second run of a deployment is cancelled while the first one works; so is, by the flow
+    itself, a run of one deployment beside a run of the other.
     """
-    from prefect import serve
-    from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-    from prefect.deployments.runner import RunnerDeployment
-    from prefect.schedules import Cron
-
-    from flows.server import ServerConfig, use_prefect_api
-    from flows.training import training
-
+    limit = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
     cron = Cron(schedule.cron, timezone=schedule.timezone)
-    one_at_a_time = ConcurrencyLimitConfig(
-        limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
-    )
-    deployments = [
-        RunnerDeployment.from_flow(training, ON_DEMAND, concurrency_limit=one_at_a_time),
-        RunnerDeployment.from_flow(
-            training, WEEKLY, schedule=cron, concurrency_limit=one_at_a_time
-        ),
+    return [
+        RunnerDeployment.from_flow(training, ON_DEMAND, concurrency_limit=limit),
+        RunnerDeployment.from_flow(training, WEEKLY, schedule=cron, concurrency_limit=limit),
     ]
-    address = use_prefect_api(ServerConfig(schedules=True, port=port))
-    print(f"Prefect's pages: {address.removesuffix('/api')}   (Ctrl-C ends everything)")
-    print(f"training/{WEEKLY} runs at '{schedule.cron}' {schedule.timezone}", flush=True)
-    serve(*deployments, print_starting_message=False)
+
+
+async def serve(served: Sequence[RunnerDeployment]) -> None:
+    """Execute the deployments' runs in child processes until SIGINT or SIGTERM.
+
+    Unlike ``prefect.serve``, which leaves a run that it kills in the state *Running*, this asks
+    the runner to cancel it first.
+    """
+    runner = Runner()
+    for deployment in served:
+        await runner.aadd_deployment(deployment)
+    serving = asyncio.create_task(runner.start())
+    await asyncio.sleep(0)  # the runner now has its own SIGTERM handler, which ours replaces
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if stop.is_set():
+        await runner.astop()
+    stopping.cancel()
+    await serving
 
 
 def requested(arguments: argparse.Namespace, configured: ScheduleConfig) -> ScheduleConfig:
@@ -69,7 +89,7 @@ def requested(arguments: argparse.Namespace, configured: ScheduleConfig) -> Sche
 
 
 def main() -> int:
-    """Serve until stopped; 1 when the server cannot start."""
+    """Serve until stopped."""
     parser = argparse.ArgumentParser(
         prog="python -m flows.schedule",
         description="Serve the training flow on this machine: on demand and on a schedule.",
@@ -78,7 +98,16 @@ def main() -> int:
     parser.add_argument("--timezone", help="such as Europe/Berlin (default: schedule.timezone)")
     parser.add_argument("--port", type=int, default=4200, help="of Prefect's pages (4200)")
     arguments = parser.parse_args()
-    serve_training(requested(arguments, load().schedule), arguments.port)
+    schedule = requested(arguments, load().schedule)
+    served = deployments(schedule)
+    api = use_prefect_api(ServerConfig(schedules=True, port=arguments.port))
+    if api.own:
+        with suppress(WorkspaceBusyError), sole_pipeline(Path.cwd()):
+            close_dead_runs(training.name)
+    os.environ[SCHEDULER_VARIABLE] = str(os.getpid())
+    print(f"Prefect's pages: {api.pages}   (Ctrl-C ends everything)")
+    print(f"training/{WEEKLY} runs at '{schedule.cron}' {schedule.timezone}", flush=True)
+    asyncio.run(serve(served))
     return 0
 
 

@@ -30,7 +30,7 @@ SERVICES = (
 """What only a server that serves deployments needs."""
 
 
-class ServerError(RuntimeError):
+class ServerError(ValueError):
     """The Prefect server did not start."""
 
 
@@ -45,7 +45,20 @@ class ServerConfig:
     port: int = 0
 
 
-def use_prefect_api(config: ServerConfig) -> str:
+@dataclass(frozen=True, kw_only=True)
+class PrefectApi:
+    """Where flow runs are recorded; ``own`` when it is a server that this process has started."""
+
+    address: str
+    own: bool
+
+    @property
+    def pages(self) -> str:
+        """Address of Prefect's pages."""
+        return self.address.removesuffix("/api")
+
+
+def use_prefect_api(config: ServerConfig) -> PrefectApi:
     """Make a Prefect API the current one until this process exits; see :func:`prefect_api`.
 
     Logs and events are sent in the background: what stops the server before the interpreter has
@@ -57,26 +70,29 @@ def use_prefect_api(config: ServerConfig) -> str:
 
 
 @contextmanager
-def prefect_api(config: ServerConfig) -> Iterator[str]:
-    """Make a Prefect API the current one for the block and yield its address.
+def prefect_api(config: ServerConfig) -> Iterator[PrefectApi]:
+    """Make a Prefect API the current one for the block.
 
     That is the API that Prefect is configured for (``PREFECT_API_URL`` or a profile), else the
     server that ``python -m flows.schedule`` runs in this folder, else one started here.
 
     Raises:
-        ServerError: the server ended or did not answer; the message names its log.
+        ServerError: the server ended or did not answer (the message names its log), or a second
+            server that schedules was asked for.
     """
     configured = get_current_settings().api.url
     if configured:
-        yield configured
+        yield PrefectApi(address=configured, own=False)
         return
     home = get_current_settings().home.absolute()
     home.mkdir(parents=True, exist_ok=True)
     note = home / "server.address"
     port = _noted_port(note)
     if port is not None:
+        if config.schedules:
+            raise ServerError(f"the flows of this folder are served already: http://{HOST}:{port}")
         with _current(port) as address:
-            yield address
+            yield PrefectApi(address=address, own=False)
         return
     port = _free_port(config.port)
     log = home / ("server.log" if config.schedules else "temporary-server.log")
@@ -92,7 +108,7 @@ def prefect_api(config: ServerConfig) -> Iterator[str]:
             if config.schedules:
                 note.write_text(f"{port} {os.getpid()}\n", encoding="ascii")
             with _current(port) as address:
-                yield address
+                yield PrefectApi(address=address, own=True)
         finally:
             if config.schedules:
                 note.unlink(missing_ok=True)

@@ -32,12 +32,15 @@ def stage_names(root: Path) -> list[str]:
     """Names of the stages in ``dvc.yaml``, in the order in which they are written there.
 
     Raises:
-        ValueError: there is no ``dvc.yaml`` in ``root``, or it has no stages.
+        ValueError: ``root`` has no ``dvc.yaml``, or it cannot be read, or it has no stages.
     """
     try:
         document = yaml.safe_load((root / DVC_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"no {DVC_FILE} in {root}: run from the repository's root") from None
+    except yaml.YAMLError as error:
+        text = " ".join(str(error).split())
+        raise ValueError(f"{root / DVC_FILE} cannot be read as YAML: {text}") from None
     stages = document.get("stages") if isinstance(document, Mapping) else None
     if not stages:
         raise ValueError(f"{root / DVC_FILE} has no stages")
@@ -83,7 +86,8 @@ def run(
         try:
             for line in _lines(text):
                 kept.append(line)
-                emit(line)
+                if line:
+                    emit(line)
         except BaseException:  # cancelled: what the stage says while it ends is worth keeping,
             process.terminate()  # and a stage that writes into a closed pipe dies of that
             for line in _lines(text):

@@ -7,6 +7,7 @@ failed. A run of which nothing was stale ends in seconds, its tasks in the state
 """
 
 import argparse
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -17,13 +18,18 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Cancelled, Completed, Failed
 
+from flows.leash import end_with
 from flows.report import ap_table, class_table, headline, mlflow_page
-from flows.server import ServerConfig, ServerError, use_prefect_api
+from flows.runs import close_dead_runs
+from flows.server import ServerConfig, use_prefect_api
 from flows.stages import Outcome, StageError, reproduce, run, stage_names
 from flows.workspace import WorkspaceBusyError, sole_pipeline
 from pipeline.stage import run_stage
 
 REGISTER = [sys.executable, "-m", "pipeline.register"]
+
+SCHEDULER_VARIABLE = "TRAINING_SCHEDULER"
+"""Environment variable: number of the process whose flow runs end with it, however it ends."""
 
 STATE_NAMES: dict[Outcome, str] = {
     "ran": "Completed",
@@ -64,11 +70,13 @@ def training() -> State[None]:
     Ends as *Failed* with one sentence when a stage fails (what follows it does not run), and as
     *Cancelled* when another run is at work in this folder.
     """
+    end_with(int(os.environ.get(SCHEDULER_VARIABLE, 0)))
     root = Path.cwd()
     try:
         with sole_pipeline(root) as lock:
             names = [
-                _ended(run_dvc_stage(stage, lock, return_state=True)) for stage in stage_names(root)
+                _ended(run_dvc_stage.with_options(name=stage)(stage, lock, return_state=True))
+                for stage in stage_names(root)
             ]
             _ended(register(lock, return_state=True))
             publish(root)
@@ -105,13 +113,9 @@ def main() -> int:
     ).parse_args()
     root = Path.cwd()
     stage_names(root)
-    with sole_pipeline(root):
-        pass  # a second run is refused here at once; by the flow, only when Prefect has started
-    try:
-        use_prefect_api(ServerConfig())
-    except ServerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    with sole_pipeline(root):  # a second run is refused here, before it has started anything
+        if use_prefect_api(ServerConfig()).own:
+            close_dead_runs(training.name)
     state = training(return_state=True)
     if not state.is_completed():
         print(f"error: training ended as {state.name}: {state.message}", file=sys.stderr)

@@ -8,7 +8,6 @@ links between plain file names, and a front page that says what the outcome was.
 import html
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8885; --shade: #8881; --good: #1a7f37; --bad: #cf222e;
@@ -21,7 +20,6 @@ table { border-collapse: collapse; margin: .5rem 0 1rem; }
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .8rem .3rem 0; text-align: left;
   vertical-align: top; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
-td.file { font-family: ui-monospace, monospace; font-size: .85em; overflow-wrap: anywhere; }
 .good, .text-success { color: var(--good); } .bad, .text-danger { color: var(--bad); }
 .warn { color: var(--warn); }
 .alert { background: var(--shade); border-left: 4px solid var(--line); padding: .3rem .8rem;
@@ -40,37 +38,26 @@ _REMOVED = re.compile(
     flags=re.DOTALL,
 )
 _ICON = re.compile(r"<i\b[^>]*class=\"([^\"]*)\"[^>]*>\s*</i>")
-_LINK = re.compile(r"href=\"(?:\.\./)*(?:(expectations)/(\w+)|index)\.html\"")
-_MARKS = (("fa-check", "✓", "good"), ("fa-times", "✗", "bad"), ("fa-exclamation", "!", "warn"))
-
-
-def publish_site(site: Path, tables: Iterable[str], folder: Path) -> None:
-    """Copy the pages of each table from Great Expectations' ``site`` to ``folder``.
-
-    ``<table>.html`` has the results, ``<table>_rules.html`` the expectations.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    for table in tables:
-        (results,) = site.glob(f"validations/{table}/**/*.html")
-        rules = site / "expectations" / f"{table}.html"
-        for source, name in ((results, table), (rules, f"{table}_rules")):
-            page = make_self_contained(source.read_text(encoding="utf-8"))
-            (folder / f"{name}.html").write_text(page, encoding="utf-8")
+_HOME = re.compile(r"href=\"(?:\.\./)+index\.html\"")
+_SUITE = re.compile(r"<a href=\"[^\"]*expectations/[^\"]*\"[^>]*>(.*?)</a>")
+_STYLES = {"✓": "good", "✗": "bad", "!": "warn"}
+_MARKS = {"fa-check": "✓", "fa-times": "✗", "fa-exclamation": "!"}
 
 
 def make_self_contained(page: str) -> str:
     """``page`` without anything that is fetched from elsewhere, and readable so."""
-    page = _REMOVED.sub("", page)
-    page = _ICON.sub(_mark, page)
-    page = _LINK.sub(lambda link: f'href="{f"{link[2]}_rules" if link[1] else "index"}.html"', page)
+    page = _ICON.sub(_mark, _REMOVED.sub("", page))
+    page = _SUITE.sub(r"\1", _HOME.sub('href="index.html"', page))
+    page = page.replace("<br> Data asset: None", "")
+    # the buttons in this box worked by the scripts that are gone
     page = page.replace('<div class="card mb-3">', '<div class="card mb-3" hidden>')
     return page.replace("</head>", f"<style>{STYLE}</style></head>", 1)
 
 
 def _mark(icon: re.Match[str]) -> str:
-    for name, mark, style in _MARKS:
+    for name, mark in _MARKS.items():
         if name in icon[1]:
-            return f'<span class="{style}">{mark}</span>'
+            return f'<span class="{_STYLES[mark]}">{mark}</span>'
     return ""
 
 
@@ -90,13 +77,17 @@ def page(title: str, body: Iterable[str]) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """An HTML table; numbers stand to the right, everything is escaped."""
-    def cell(tag: str, value: object, number: bool) -> str:
-        style = ' class="number"' if number else ""
-        return f"<{tag}{style}>{html.escape(str(value))}</{tag}>"
-    body = [list(row) for row in rows]
-    numbers = [bool(body) and all(isinstance(row[i], int) for row in body) for i in range(len(header))]
-    lines = ["<tr>" + "".join(cell("th", v, n) for v, n in zip(header, numbers, strict=True)) + "</tr>"]
-    for row in body:
-        lines.append("<tr>" + "".join(cell("td", v, n) for v, n in zip(row, numbers, strict=True)) + "</tr>")
-    return "<table>\n" + "\n".join(lines) + "\n</table>"
+    """An HTML table of plain values; everything is escaped, numbers stand to the right."""
+    lines = [_row("th", header), *(_row("td", row) for row in rows)]
+    return "\n".join(["<table>", *lines, "</table>"])
+
+
+def _row(tag: str, values: Sequence[object]) -> str:
+    cells = []
+    for value in values:
+        text = html.escape(str(value))
+        style = "number" if isinstance(value, int) else _STYLES.get(str(value), "")
+        cells.append(
+            f'<{tag} class="{style}">{text}</{tag}>' if style else f"<{tag}>{text}</{tag}>"
+        )
+    return f"<tr>{''.join(cells)}</tr>"

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from pipeline.digit_ink import glyph
 from pipeline.digit_scenes import Material, Scene, compose_scene
-from pipeline.params.schema import DigitsConfig, load, load
+from pipeline.params.schema import DigitsConfig, load
 from pipeline.stage import run_stage
 
 DIGITS = Path("data/digits")

@@ -6,9 +6,7 @@ another library's terms. A kind of mistake whose policy is ``ignore`` is not loo
 """
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -19,7 +17,6 @@ from yolov2.data.problems import Kind
 from yolov2.data.raw_tables import RawTables
 from yolov2.data.rules import BOX_COLUMNS, EDGES, policies
 
-SITE = "data_docs"
 LABEL_LINE, MALFORMED = "class cx cy w h", "malformed"
 
 
@@ -44,6 +41,14 @@ class Verdict:
     passed: bool
     checked: int
     unexpected: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """A verdict for each rule; Great Expectations' result for each table that has rules."""
+
+    verdicts: list[Verdict]
+    documents: dict[str, Any]
 
 
 def rules(config: ValidateConfig, classes: int) -> list[Rule]:
@@ -94,57 +99,36 @@ def judged_tables(raw: RawTables) -> dict[str, pd.DataFrame]:
     return {"images": raw.images, "lines": lines, "boxes": raw.boxes}
 
 
-def run_expectations(raw: RawTables, config: ValidateConfig, folder: Path) -> list[Verdict]:
-    """Hold the rules against ``raw``, and let Great Expectations write its site to ``folder``."""
+def run_expectations(raw: RawTables, config: ValidateConfig) -> Results:
+    """Hold the rules against ``raw``."""
     # it reads these when it is imported, and would else report its use
     os.environ.update(TELEMETRY_OFF)
-    wanted = rules(config, len(raw.class_names))
-    context = _context(folder)
-    source = context.data_sources.add_pandas("data set")
-    verdicts = []
-    for table, frame in judged_tables(raw).items():
-        chosen = [rule for rule in wanted if rule.table == table]
-        if chosen:
-            batch = source.add_dataframe_asset(table).add_batch_definition_whole_dataframe(table)
-            results = _run(context, batch, chosen, frame)
-            verdicts += [_verdict(rule, results[rule.expectation.description]) for rule in chosen]
-    return verdicts
-
-
-def _context(folder: Path) -> Any:
-    """Great Expectations in memory, without progress bars, its site below ``folder``."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
+    wanted = rules(config, len(raw.class_names))
     context: Any = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder.resolve())}
-    index = {"class_name": "DefaultSiteIndexBuilder"}
-    config = {"class_name": "SiteBuilder", "store_backend": store, "site_index_builder": index}
-    context.add_data_docs_site(site_name=SITE, site_config=config)
-    return context
-
-
-def _run(context: Any, batch: Any, chosen: Sequence[Rule], frame: pd.DataFrame) -> dict[str, Any]:
-    """The result of each rule by its description."""
-    import great_expectations as gx
-    from great_expectations.checkpoint.actions import UpdateDataDocsAction
-    from great_expectations.core.run_identifier import RunIdentifier
-
-    name = chosen[0].table
-    suite = gx.ExpectationSuite(name=name, expectations=[rule.expectation for rule in chosen])
-    definition = gx.ValidationDefinition(name=name, data=batch, suite=context.suites.add(suite))
-    checkpoint = gx.Checkpoint(
-        name=name,
-        validation_definitions=[context.validation_definitions.add(definition)],
-        actions=[UpdateDataDocsAction(name=SITE, site_names=[SITE])],
-        result_format="SUMMARY",
-    )
-    run = context.checkpoints.add(checkpoint).run(
-        batch_parameters={"dataframe": frame}, run_id=RunIdentifier(run_name="validate")
-    )
-    (result,) = run.run_results.values()
-    return {one.expectation_config.description: one for one in result.results}
+    source = context.data_sources.add_pandas("data set")
+    verdicts, documents = [], {}
+    for table, frame in judged_tables(raw).items():
+        chosen = [rule for rule in wanted if rule.table == table]
+        if chosen:
+            suite = gx.ExpectationSuite(
+                name=table, expectations=[one.expectation for one in chosen]
+            )
+            definition = gx.ValidationDefinition(
+                name=table,
+                data=source.add_dataframe_asset(table).add_batch_definition_whole_dataframe(table),
+                suite=context.suites.add(suite),
+            )
+            result = context.validation_definitions.add(definition).run(
+                batch_parameters={"dataframe": frame}, result_format="SUMMARY"
+            )
+            results = {one.expectation_config.description: one for one in result.results}
+            verdicts += [_verdict(rule, results[rule.expectation.description]) for rule in chosen]
+            documents[table] = result
+    return Results(verdicts=verdicts, documents=documents)
 
 
 def _verdict(rule: Rule, result: Any) -> Verdict:
@@ -160,3 +144,13 @@ def _verdict(rule: Rule, result: Any) -> Verdict:
         checked=int(result.result["element_count"]),
         unexpected=int(result.result["unexpected_count"]),
     )
+
+
+def render_page(document: Any) -> str:
+    """The page of Great Expectations' Data Docs for a table's result, of ``Results.documents``."""
+    import great_expectations.render.renderer
+    import great_expectations.render.view
+
+    render: Any = great_expectations.render  # as above: no names for type checkers
+    page = render.renderer.ValidationResultsPageRenderer().render(document)
+    return str(render.view.DefaultJinjaPageView().render(page))

@@ -1,7 +1,6 @@
 """The open MLflow store: the few calls that writing and finding runs needs.
 
-All of it goes through one client that knows its address; nothing depends on MLflow's notion of
-an active run or on the folder that a process happens to start in.
+All of it goes through a client that knows its address, never through MLflow's active run.
 """
 
 import json
@@ -12,9 +11,10 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline import store_address
+from pipeline.run_layout import Data
 from pipeline.stage import TELEMETRY_OFF
 from pipeline.store_address import TrackingError
 
@@ -27,18 +27,11 @@ PARAMETERS_A_CALL = 100
 """What MLflow takes in one call."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Data:
-    """A data set as a run's input: where it is described, what is in it, how it was used.
-
-    ``digest`` has at most 36 characters, all that MLflow stores.
-    """
-
-    name: str
-    digest: str
-    source: str
-    counts: Mapping[str, Any]
-    context: str
+QUIET = {
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+"""Keeps MLflow's links and bars out of the output of a stage."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,16 +114,19 @@ class Store:
         models = [LoggedModelInput(model_id)] if model_id else None
         self.client.log_inputs(run_id, inputs, models)
 
-    def model_of(self, run: "Run", parameters: dict[str, str] | None = None) -> str:
+    def model_of(self, run_id: str, parameters: dict[str, str] | None = None) -> str:
         """The id of the model that a training makes: its first one, begun here if it has none."""
+        outputs = self.client.get_run(run_id).outputs  # a search does not promise to fill them
+        if outputs is not None and outputs.model_outputs:
+            return str(outputs.model_outputs[0].model_id)
+        return self.new_model(run_id, parameters)
+
+    def new_model(self, run_id: str, parameters: dict[str, str] | None = None) -> str:
+        """Begin a model of a training, its files still to come; its id."""
         from mlflow.entities import LoggedModelOutput
 
-        outputs = run.outputs.model_outputs if run.outputs else []
-        if outputs:
-            return str(outputs[0].model_id)
-        run_id = run.info.run_id
         model = self.client.create_logged_model(
-            run.info.experiment_id, name="detector", source_run_id=run_id, params=parameters
+            self.experiment_id, name="detector", source_run_id=run_id, params=parameters
         )
         self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
         return str(model.model_id)
@@ -156,9 +152,8 @@ def connect(experiment: str) -> Store:
     """
     uri = store_address.tracking_uri()
     store_address.probe(uri)
-    # MLflow reads these when it is imported; its links would break the lines of a stage's output
-    for name, value in {**TELEMETRY_OFF, "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}.items():
-        os.environ.setdefault(name, value)
+    for name, value in (TELEMETRY_OFF | QUIET).items():
+        os.environ.setdefault(name, value)  # MLflow reads them when it is imported
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError

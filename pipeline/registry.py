@@ -4,6 +4,8 @@ Aliases: ``challenger`` is the newest, ``champion`` the one in use, ``previous``
 """
 
 import base64
+import logging
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -79,6 +81,11 @@ class Registry:
         """Point ``alias`` to a version."""
         self.store.client.set_registered_model_alias(self.name, alias, str(number))
 
+    def set_tags(self, number: int, tags: Mapping[str, str]) -> None:
+        """Set tags of a version."""
+        for name, value in tags.items():
+            self.store.client.set_model_version_tag(self.name, str(number), name, value)
+
     def register(
         self,
         model_id: str,
@@ -88,26 +95,29 @@ class Registry:
         description: str,
         tags: Mapping[str, str],
     ) -> Version:
-        """Fill the logged model with a servable one and make it the next version.
+        """Fill the training's model with a servable one and make it the next version.
 
         ``files`` must have ``onnx``, the exported graph; others travel beside it.
         """
         client = self.store.client
+        if client.get_logged_model(model_id).status == "READY":
+            # another graph of this training is registered: its files must stay what they are
+            model_id = self.store.new_model(run_id)
         with TemporaryDirectory() as folder:
-            save_served_model(Path(folder) / "model", files)
+            save_served_model(Path(folder) / "model", files, model_id=model_id, run_id=run_id)
             client.log_model_artifacts(model_id, str(Path(folder) / "model"))
         client.finalize_logged_model(model_id, "READY")
         if not self._exists():
             client.create_registered_model(
                 self.name, description="YOLOv2 detector: images in, detections out."
             )
-        model = client.get_logged_model(model_id)
+        place = client.get_logged_model(model_id).artifact_location
         remote = self.store.uri.startswith("http")
         made = client.create_model_version(
             self.name,
             # a server resolves the address itself; without one MLflow would look for the model
             # in its global store
-            source=f"models:/{model_id}" if remote else model.artifact_location,
+            source=f"models:/{model_id}" if remote else place,
             run_id=run_id,
             model_id=model_id,
             tags=dict(tags),
@@ -119,21 +129,29 @@ class Registry:
         return bool(self.store.client.search_registered_models(f"name = '{self.name}'"))
 
 
-def save_served_model(folder: Path, files: Mapping[str, Path]) -> None:
-    """Write ``pipeline/serving.py`` with its modules and ``files`` as an MLflow model.
+def save_served_model(
+    folder: Path,
+    files: Mapping[str, Path],
+    *,
+    model_id: str | None = None,
+    run_id: str | None = None,
+) -> None:
+    """Write ``pipeline/serving.py`` with its modules and ``files`` as an MLflow model."""
+    with TemporaryDirectory() as temporary, warnings.catch_warnings():
+        # MLflow about its own classes, and pandas about MLflow's use of it
+        warnings.filterwarnings("ignore", message=".*Any type hint is inferred as AnyType")
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"mlflow\.")
+        import mlflow.pyfunc
+        from mlflow.models import Model
 
-    Raises:
-        ValueError: the graph has no manifest of this project.
-    """
-    import mlflow.pyfunc
-
-    with TemporaryDirectory() as temporary:
+        logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
         for name in SERVED_MODULES:
             target = Path(temporary) / name
             target.parent.mkdir(parents=True, exist_ok=True)
             copyfile(ROOT / name, target)
         mlflow.pyfunc.save_model(
             folder,
+            mlflow_model=Model(model_id=model_id, run_id=run_id),
             python_model=str(ROOT / "pipeline" / "serving.py"),
             artifacts={name: str(path) for name, path in files.items()},
             code_paths=[str(Path(temporary) / "yolov2")],

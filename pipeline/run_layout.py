@@ -11,13 +11,13 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from pipeline.identity import RunIdentity
-from pipeline.mlflow_store import Data
 
 if TYPE_CHECKING:  # it would import torch
     from yolov2.training.loop import EpochReport
@@ -40,6 +40,20 @@ TRAINING_COLUMNS = {
 NOT_OF_TRAINING = ("evaluate", "export", "tracking", "schedule")
 NOT_OF_EVALUATION = ("export", "tracking", "schedule")
 """Sections of ``params.yaml`` that cannot change what the run measures."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """A data set as a run's input: where it is described, what is in it, how it was used.
+
+    ``digest`` has at most 36 characters, all that MLflow stores.
+    """
+
+    name: str
+    digest: str
+    source: str
+    counts: Mapping[str, Any]
+    context: str
 
 
 def epoch_metrics(report: "EpochReport") -> dict[str, float]:

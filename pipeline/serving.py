@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel, PythonModelContext
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from numpy.typing import NDArray
 
 from yolov2.boxes import Letterbox
@@ -32,7 +32,7 @@ Floats = NDArray[np.floating]
 Indices = NDArray[np.intp]
 
 
-class ServedDetector(PythonModel):  # type: ignore[misc]
+class ServedDetector(PythonModel):
     """YOLOv2 behind MLflow's ``predict``.
 
     Input: a table with the column ``image`` (an image file's bytes, or those in base64).

@@ -101,7 +101,7 @@ def open_training_run(
         yield TrainingRun(
             store=store,
             run_id=run.info.run_id,
-            model_id=store.model_of(run, run_layout.flatten(settings)),
+            model_id=store.model_of(run.info.run_id, run_layout.flatten(settings)),
             logged=max([0, *(metric.step for metric in losses)]),
         )
 
@@ -119,12 +119,10 @@ def log_evaluation(
 ) -> str:
     """A new run with all that describes an evaluation; its id.
 
-    Args:
-        training_run: the content of ``train_run.json``.
-        parameters: all settings, nested; ``evaluate.split`` names the split.
-        metrics: figures without the split's name: ``AP``, ``AP50``, ``AP/<class>``, ...
-        artifacts: files, stored as they lie below their common folder.
-        history: the training's ``history.csv``, if its run has to be made again.
+    ``training_run`` is the content of ``train_run.json``, and ``history`` the training's curve,
+    if its run has to be made again. ``parameters`` are all settings, nested, of which
+    ``evaluate.split`` names the split; ``metrics`` have names without it: ``AP``, ``AP50``,
+    ``AP/<class>``. ``artifacts`` are files, stored as they lie below their common folder.
     """
     parent, model_id = resolve_training_run(config, training_run, history, identity)
     store = connect(config.experiment)
@@ -157,7 +155,7 @@ def resolve_training_run(
     known = {"stage": "train", "dvc.key": str(training_run["key"])}
     run = store.find_run(training_run["run_id"]) or store.find_finished(known)
     if run is not None:
-        return str(run.info.run_id), store.model_of(run)
+        return str(run.info.run_id), store.model_of(run.info.run_id)
     with open_training_run(
         config,
         parameters=training_run["parameters"],

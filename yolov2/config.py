@@ -165,20 +165,26 @@ class AugmentConfig(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(Section):
-    """How the network is trained: SGD, warm-up, learning rate steps, loss, augmentation.
+    """How the network is trained: optimiser, learning rate, loss, augmentation.
 
-    ``lr_steps`` are epochs after which the learning rate is multiplied by ``lr_gamma``; over
-    the first ``warmup_epochs`` it rises linearly from zero.
+    Over the first ``warmup_epochs`` the learning rate rises linearly from zero. Then, with
+    ``lr_schedule: steps``, it is multiplied by ``lr_gamma`` after each of the epochs
+    ``lr_steps``; with ``linear`` it falls in a straight line to zero at the last epoch.
+    ``momentum`` is AdamW's first beta. ``clip_norm`` bounds the norm of the gradient; 0 leaves
+    it as it is.
     """
 
     epochs: int = 160
     batch_size: int = 16
+    optimizer: Literal["sgd", "adamw"] = "sgd"
     lr: float = 0.001
+    lr_schedule: Literal["steps", "linear"] = "steps"
     lr_steps: tuple[int, ...] = (60, 90)
     lr_gamma: float = 0.1
     warmup_epochs: float = 3.0
     momentum: float = 0.9
     weight_decay: float = 0.0005
+    clip_norm: float = 35.0
     validate_every: int = 5
     seed: int = 0
     device: str = "auto"
@@ -198,6 +204,7 @@ class TrainConfig(Section):
         require_between("warmup_epochs", self.warmup_epochs, 0.0, 1_000_000)
         require_between("momentum", self.momentum, 0.0, 0.9999)
         require_between("weight_decay", self.weight_decay, 0.0, 1.0)
+        require_between("clip_norm", self.clip_norm, 0.0, 1e9)
         require_between("validate_every", self.validate_every, 1, 1_000_000)
         require_between("num_workers", self.num_workers, 0, 1024)
 

@@ -13,6 +13,7 @@ from yolov2 import run_folder
 from yolov2.config import EvaluateConfig, ModelConfig, TrainConfig, require
 from yolov2.data.dataset import DetectionDataset, evaluation_loader
 from yolov2.data.table import LabelTables, digest
+from yolov2.detection.detections import ground_truth
 from yolov2.detection.score import score_split
 from yolov2.network.checkpoint import load_detector, read_checkpoint, save_checkpoint
 from yolov2.network.device import resolve_device
@@ -139,6 +140,7 @@ def _validation(
     """How the network is scored while it trains; ``None`` where the data has no val split."""
     if not (inputs.tables.images["split"] == "val").any():
         return None
+    ground_truth(inputs.tables, "val")  # a val split without a box fails now, not an epoch later
     # the reporting thresholds, whatever `evaluate` says: changing those must not retrain
     config = EvaluateConfig(split="val")
     dataset = DetectionDataset(inputs.tables, inputs.root, "val", inputs.model.image_size)

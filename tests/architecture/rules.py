@@ -38,7 +38,7 @@ SAME_LAYER = {
 """Modules that form one layer with another of a different name."""
 
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
-    "mlflow": ("pipeline.tracking", "pipeline.registry", "pipeline.serving"),
+    "mlflow": ("pipeline.mlflow_store", "pipeline.registry", "pipeline.serving"),
     "prefect": ("flows",),
     "great_expectations": ("pipeline.validate", "pipeline.expectations"),
     "dvc": ("pipeline",),

@@ -92,7 +92,11 @@ def _stages(document: Mapping[str, Any]) -> list[tuple[str, Any]]:
 def _compare(tree: Tree, stage: str, body: Mapping[str, Any]) -> Difference | None:
     """The stage against all modules that its commands reach; None if true or none of ours."""
     commands = body["cmd"] if isinstance(body["cmd"], list) else [body["cmd"]]
-    modules = [module for command in commands for module in COMMAND.findall(command)]
+    modules = [
+        f"{module}.__main__" if module in tree.files and tree.is_package(module) else module
+        for command in commands
+        for module in COMMAND.findall(command)
+    ]
     unknown = tuple(module for module in modules if module not in tree.files)
     if unknown:
         return Difference(stage=stage, unknown=unknown)

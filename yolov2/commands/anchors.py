@@ -41,7 +41,8 @@ def run(args: argparse.Namespace) -> int:
     config, model = section_from(args, AnchorsConfig), section_from(args, ModelConfig)
 
     from yolov2.commands.data import load_data
-    from yolov2.data.anchors import anchor_table, choose_anchors
+    from yolov2.data.anchor_report import anchor_table
+    from yolov2.data.anchors import choose_anchors
 
     report = choose_anchors(load_data(args).tables, config, model.image_size)
     print(anchor_table(report))

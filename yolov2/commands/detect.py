@@ -95,7 +95,8 @@ def run(args: argparse.Namespace) -> int:
             unreadable += 1
             announce(f"skipped: {outcome.problem}")
     seconds = time.perf_counter() - started
-    (folder / RESULTS).write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+    lines = ",\n".join(json.dumps(result, ensure_ascii=False) for result in results)
+    (folder / RESULTS).write_text(f"[\n{lines}\n]\n", "utf-8")
     print(summary(results, len(paths), unreadable, seconds))
     print(f"drawn images and {RESULTS}: {folder}")
     return 1 if unreadable else 0

@@ -53,19 +53,21 @@ def run(args: argparse.Namespace) -> int:
 
     from yolov2.commands.data import load_data
     from yolov2.commands.progress import bar
+
+    data = load_data(args)
+
+    # late: mistakes in the data are shown before torch is loaded
     from yolov2.detection.evaluate import evaluate_checkpoint, write_metrics, write_report
     from yolov2.network.device import resolve_device
     from yolov2.run_folder import METRICS
 
     weights = Path(args.weights)
-    device = resolve_device(args.device)
-    data = load_data(args)
     evaluated = evaluate_checkpoint(
         weights,
         data.tables,
         data.root,
         config,
-        device=device,
+        device=resolve_device(args.device),
         num_workers=args.num_workers,
         progress=bar,
     )

@@ -32,7 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         metavar="FILE",
-        help="a checkpoint (.pt); it decides on classes and width, and on the size if none is given",
+        help="a checkpoint (.pt): its classes, width and, unless --image-size is given, size",
     )
     parser.add_argument(
         "--classes", type=int, default=COCO_CLASSES, metavar="N", help="number of classes"
@@ -49,20 +49,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the summary."""
+    model = section_from(args, ModelConfig, image_size=args.image_size or ModelConfig().image_size)
+
     from yolov2.network.checkpoint import load_detector
     from yolov2.network.summary import summarise
     from yolov2.network.yolov2 import YOLOv2
 
+    size = model.image_size
     if args.weights:
         detector = load_detector(Path(args.weights))
-        network, trained_size = detector.network, detector.image_size
+        network, size = detector.network, args.image_size or detector.image_size
     else:
-        width = section_from(args, ModelConfig, image_size=ModelConfig().image_size).width
-        network, trained_size = YOLOv2(args.classes, DEFAULT_ANCHORS, width), None
-    size = args.image_size or trained_size or ModelConfig().image_size
-    model = ModelConfig(image_size=size, width=network.width)
+        network = YOLOv2(args.classes, DEFAULT_ANCHORS, model.width)
     # on the meta device only shapes are computed
-    summary = summarise(network.to("meta"), model.image_size)
+    summary = summarise(network.to("meta"), size)
     print(json.dumps(asdict(summary), indent=2) if args.json else table(summary))
     return 0
 

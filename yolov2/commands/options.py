@@ -2,13 +2,11 @@
 
 import argparse
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from yolov2.config import DataConfig, Section, ValidateConfig
+from yolov2.config import DataConfig, Policy, Section, ValidateConfig
 
 SectionType = TypeVar("SectionType", bound=Section)
-
-POLICIES = ("error", "warn", "drop", "ignore")
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -26,18 +24,21 @@ def add_section(
 ) -> None:
     """An option for each field of ``section`` named in ``helps``, with the field's default.
 
-    ``lr_steps`` becomes ``--lr-steps``; a field that is a tuple takes several values.
+    ``lr_steps`` becomes ``--lr-steps``; a field that is a tuple takes several values, one that
+    is a ``Literal`` one of its words.
     """
-    defaults = vars(section())
+    defaults, hints = vars(section()), get_type_hints(section)
     for name, text in helps.items():
         default = defaults[name]
         several = isinstance(default, tuple)
+        words = get_args(hints[name]) if get_origin(hints[name]) is Literal else None
         options.add_argument(
             "--" + name.replace("_", "-"),
             type=type(default[0]) if several else type(default),
             nargs="+" if several else None,
             default=list(default) if several else default,
-            metavar=_metavar(default[0] if several else default),
+            choices=words,
+            metavar=_metavar(hints[name], default[0] if several else default),
             help=text,
         )
 
@@ -68,19 +69,15 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
     group = parser.add_argument_group(
         "mistakes in the data",
-        "A POLICY is one of error: report all and stop; warn: report and go on; drop: leave the row\n"
-        "out and count it; ignore: take it as it is.",
+        "A POLICY is one of error: report all and stop; warn: report and go on; drop: leave the\n"
+        "row out and count it; ignore: take it as it is.",
     )
-    for name, default in vars(ValidateConfig()).items():
-        if default in POLICIES:
-            kind = name.replace("_", "-")
-            group.add_argument(
-                f"--{kind}",
-                choices=POLICIES,
-                default=default,
-                metavar="POLICY",
-                help=kind.replace("-", " "),
-            )
+    kinds = {
+        name: name.replace("_", " ")
+        for name, hint in get_type_hints(ValidateConfig).items()
+        if hint == Policy
+    }
+    add_section(group, ValidateConfig, kinds)
     add_section(group, ValidateConfig, {"edge_tolerance": "how far a coordinate may leave [0, 1]"})
 
 
@@ -93,5 +90,7 @@ def add_device(options: argparse._ActionsContainer) -> None:
     )
 
 
-def _metavar(value: object) -> str:
-    return {int: "N", float: "X"}.get(type(value), "NAME")
+def _metavar(hint: object, value: object) -> str | None:
+    if hint == Policy:
+        return "POLICY"
+    return {int: "N", float: "X"}.get(type(value))

@@ -29,6 +29,42 @@ Loss = lambda_coord * coordinates + objectness (lambda_noobj where there is no o
 """
 
 
+RUN = {
+    "num_workers": "processes that read images",
+    "seed": "start of every random choice: the same seed gives the same weights on a CPU",
+    "validate_every": "epochs from one measurement on the val split to the next",
+}
+NETWORK = {
+    "image_size": "side of the input in pixels, a multiple of 32",
+    "width": "multiplier of the channels; 1 is the paper's network",
+}
+RECIPE = {
+    "epochs": "passes over the training images",
+    "batch_size": "images of one step",
+    "optimizer": "stochastic gradient descent with momentum, or AdamW",
+    "lr": "learning rate after the warm-up",
+    "lr_schedule": "how it falls: at --lr-steps, or in a straight line to zero",
+    "lr_steps": "epochs after which it is multiplied by --lr-gamma",
+    "lr_gamma": "see --lr-steps",
+    "warmup_epochs": "epochs over which it rises from zero",
+    "momentum": "of the optimizer",
+    "weight_decay": "of the convolutions' weights",
+    "clip_norm": "greatest norm of the gradient; 0: any",
+}
+LOSS = {
+    "lambda_coord": "weight of the coordinates",
+    "lambda_noobj": "weight of the objectness where there is no object",
+    "lambda_class": "weight of the classes",
+    "ignore_iou": "predictions that overlap an object more count as neither object nor none",
+    "objectness_target": "1 where there is an object, or the predicted box's IoU with it",
+}
+AUGMENT = {
+    "flip": "share of mirrored images; 0 where left and right matter (digits, signs)",
+    "brightness": "greatest relative change",
+    "contrast": "greatest relative change",
+}
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``yolov2 train``."""
     add_data(parser)
@@ -40,62 +76,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="go on with the unfinished training in --save-dir; data and recipe must be the same",
     )
     add_device(run)
-    add_section(
-        run,
-        TrainConfig,
-        {
-            "num_workers": "processes that read images",
-            "seed": "start of every random choice: the same seed gives the same weights on a CPU",
-            "validate_every": "epochs from one measurement on the val split to the next",
-        },
-    )
+    add_section(run, TrainConfig, RUN)
     network = parser.add_argument_group("network")
-    add_section(
-        network,
-        ModelConfig,
-        {
-            "image_size": "side of the input in pixels, a multiple of 32",
-            "width": "multiplier of the channels; 1 is the paper's network",
-        },
-    )
+    add_section(network, ModelConfig, NETWORK)
     network.add_argument(
         "--anchors",
         choices=("kmeans", "default"),
         default=AnchorsConfig().method,
         help="cluster the training boxes, or take darknet's (COCO)",
     )
-    add_section(
-        parser.add_argument_group("recipe"),
-        TrainConfig,
-        {
-            "epochs": "passes over the training images",
-            "batch_size": "images of one step",
-            "lr": "learning rate after the warm-up",
-            "lr_steps": "epochs after which it is multiplied by --lr-gamma",
-            "lr_gamma": "see --lr-steps",
-            "warmup_epochs": "epochs over which it rises from zero",
-            "momentum": "of SGD",
-            "weight_decay": "of the convolutions' weights",
-        },
-    )
-    add_section(
-        parser.add_argument_group("loss"),
-        LossConfig,
-        {
-            "lambda_coord": "weight of the coordinates",
-            "lambda_noobj": "weight of the objectness where there is no object",
-            "lambda_class": "weight of the classes",
-        },
-    )
-    add_section(
-        parser.add_argument_group("random changes of the training images"),
-        AugmentConfig,
-        {
-            "flip": "share of mirrored images; 0 where left and right matter (digits, signs)",
-            "brightness": "greatest relative change",
-            "contrast": "greatest relative change",
-        },
-    )
+    add_section(parser.add_argument_group("recipe"), TrainConfig, RECIPE)
+    add_section(parser.add_argument_group("loss"), LossConfig, LOSS)
+    changes = parser.add_argument_group("random changes of the training images")
+    add_section(changes, AugmentConfig, AUGMENT)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -107,10 +100,13 @@ def run(args: argparse.Namespace) -> int:
     from yolov2.commands.data import load_data
     from yolov2.commands.progress import bar
     from yolov2.data.anchors import choose_anchors
-    from yolov2.runs import TrainingInputs, train_run
 
     data = load_data(args)
     report = choose_anchors(data.tables, AnchorsConfig(method=args.anchors), model.image_size)
+
+    # late: mistakes in the data are shown before torch is loaded
+    from yolov2.runs import TrainingInputs, train_run
+
     inputs = TrainingInputs(
         tables=data.tables,
         root=data.root,

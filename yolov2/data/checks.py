@@ -1,6 +1,6 @@
 """From a data set to its label table: read, judge, apply the policies (see ``rules``)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +22,12 @@ def validate_data(
 
     Raises:
         DataError: there are problems whose policy is ``error``; its text lists them.
-        ValueError: the description is wrong, see ``read_description``, or its splits have no
-            labels at all.
+        ValueError: the description is wrong, a split has no labels at all, or no image of it
+            can be used.
     """
-    tables, problems = load_tables(read_description(description_file), config, progress)
-    if errors(problems):
-        raise DataError(problems)
+    raw = read_raw_tables(read_description(description_file), progress)
+    tables, problems = judge(raw, config)
+    refuse(tables, problems, raw)
     return tables, problems
 
 
@@ -47,6 +47,26 @@ def judge(raw: RawTables, config: ValidateConfig) -> tuple[LabelTables, list[Pro
     return _apply(raw, faults, config), find_problems(raw, faults, config)
 
 
+def refuse(
+    tables: LabelTables, problems: Sequence[Problem], raw: RawTables, report: str | None = None
+) -> None:
+    """Stop at data that must not be worked with; ``report`` is the file that has all problems.
+
+    Raises:
+        DataError: a problem's policy is ``error``.
+        ValueError: the policies left no image of a split.
+    """
+    if errors(problems):
+        raise DataError(problems, report)
+    for split in raw.images["split"].unique():
+        if split not in tables.splits:
+            first = raw.images[raw.images["split"] == split].iloc[0]
+            raise ValueError(
+                f"{split}: none of its images can be read; the first is '{first['image']}':"
+                f" {first['reason']}"
+            )
+
+
 def _apply(raw: RawTables, faults: Mapping[Kind, BoolArray], config: ValidateConfig) -> LabelTables:
     usable = (raw.images["status"] == "ok").to_numpy()
     boxes = raw.boxes[~left_out(faults, config) & usable[raw.boxes["row"].to_numpy()]]
@@ -54,6 +74,8 @@ def _apply(raw: RawTables, faults: Mapping[Kind, BoolArray], config: ValidateCon
     rows = boxes["row"].to_numpy()
     of_box = raw.images.iloc[rows]
     names = pd.Series(raw.class_names, dtype="str")
+    with np.errstate(over="ignore"):
+        pixels = boxes[["w", "h"]].to_numpy() * of_box[["width", "height"]].to_numpy()  # (N, 2)
     labels = pd.DataFrame(
         {
             "split": of_box["split"].to_numpy(),
@@ -64,8 +86,8 @@ def _apply(raw: RawTables, faults: Mapping[Kind, BoolArray], config: ValidateCon
             "class_id": boxes["class_id"].to_numpy(),
             "class_name": names.iloc[boxes["class_id"].to_numpy()].to_numpy(),
             **{name: boxes[name].to_numpy() for name in ("cx", "cy", "w", "h")},
-            "pixel_width": boxes["w"].to_numpy() * of_box["width"].to_numpy(),
-            "pixel_height": boxes["h"].to_numpy() * of_box["height"].to_numpy(),
+            "pixel_width": pixels[:, 0],
+            "pixel_height": pixels[:, 1],
             "file": of_box["label_file"].to_numpy(),
             "line": boxes["line"].to_numpy(),
         }

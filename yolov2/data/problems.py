@@ -66,8 +66,8 @@ class DataError(ValueError):
         listing = ", ".join(f"{kinds[kind]} {kind}" for kind in KINDS if kinds[kind])
         super().__init__(
             f"the data has mistakes ({listing}):\n{format_problems(stopping, report=report)}\n"
-            "Correct them, or let a policy decide in the section validate of params.yaml: warn,"
-            " drop or ignore instead of error"
+            "Correct them, or choose what happens to them in the section validate of params.yaml"
+            f" ({stopping[0].kind}: warn, drop or ignore)"
         )
 
 

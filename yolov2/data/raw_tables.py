@@ -135,7 +135,9 @@ def _image_columns(probes: Sequence[ImageProbe]) -> pd.DataFrame:
 def _box_table(blocks: Sequence[NDArray[np.float64]]) -> pd.DataFrame:
     """One frame of the rows (N, 6) line, class, cx, cy, w, h of each image in turn."""
     line, class_id, cx, cy, w, h = np.concatenate(blocks).T  # each (N,)
-    half_w, half_h = np.abs(w) / 2, np.abs(h) / 2
+    half = np.abs([w, h]) / 2  # (2, N)
+    with np.errstate(over="ignore"):  # a box as large as the numbers go is outside all the same
+        (left, top), (right, bottom) = [cx, cy] - half, [cx, cy] + half  # each (N,)
     return pd.DataFrame(
         {
             "row": np.repeat(np.arange(len(blocks)), [len(block) for block in blocks]),
@@ -145,9 +147,9 @@ def _box_table(blocks: Sequence[NDArray[np.float64]]) -> pd.DataFrame:
             "cy": cy,
             "w": w,
             "h": h,
-            "left": cx - half_w,
-            "top": cy - half_h,
-            "right": cx + half_w,
-            "bottom": cy + half_h,
+            "left": left,
+            "top": top,
+            "right": right,
+            "bottom": bottom,
         }
     )

@@ -94,7 +94,7 @@ class LabelTables:
             labels = _read(folder / LABELS_FILE, LABELS_SCHEMA)
         except FileNotFoundError as error:
             raise ValueError(
-                f"{error.filename or folder} not found: run the stage validate"
+                f"{error.filename} not found: run the stage validate"
             ) from None
         except (pa.ArrowInvalid, KeyError, TypeError, json.JSONDecodeError) as error:
             raise ValueError(
@@ -104,7 +104,8 @@ class LabelTables:
 
 
 def _read(file: Path, schema: pa.Schema) -> pd.DataFrame:
-    table = pq.read_table(file)
+    with file.open("rb") as stream:
+        table = pq.read_table(stream)
     if not table.schema.equals(schema):
         raise pa.ArrowInvalid(f"{file.name} has other columns than this version writes")
     frame: pd.DataFrame = table.to_pandas()

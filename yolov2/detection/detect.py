@@ -52,7 +52,7 @@ class Detector:
         loaded = load_detector(Path(path), where)
         network = DecodedYOLOv2(loaded.network).eval()
         return cls(
-            network=network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
+            network=network.to(memory_format=torch.channels_last),
             class_names=loaded.class_names,
             image_size=loaded.image_size,
             device=where,

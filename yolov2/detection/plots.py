@@ -61,7 +61,7 @@ def save_confusion_plot(counts: NDArray[np.int64], class_names: Sequence[str], p
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(image, ax=axes, label="share of the row", shrink=0.8)
-    small = max(4.0, 9 - len(names) / 20)
+    small = 9 if len(names) <= NAMED_CLASSES + 1 else 7
     ticks = np.arange(len(names))
     axes.set_xticks(ticks, names, rotation=45 if max(map(len, names)) > 2 else 0, fontsize=small)
     if max(map(len, names)) > 2:

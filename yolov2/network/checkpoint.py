@@ -91,9 +91,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        # torch.load raises half a dozen types for a damaged or foreign file
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{path} is no readable checkpoint: {reason}") from error
+        # torch.load raises half a dozen types for a damaged or foreign file, with texts that
+        # advise to load it unsafely
+        raise ValueError(
+            f"{path} is no readable checkpoint: damaged, or not made by `yolov2 train`"
+            f" ({type(error).__name__})"
+        ) from error
     require(
         isinstance(content, dict) and content.get("format") == FORMAT,
         f"{path} is no checkpoint of this project (format {FORMAT}): make one with `yolov2 train`",

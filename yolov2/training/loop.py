@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 
 from yolov2.config import TrainConfig
 from yolov2.data.dataset import Batch, DetectionDataset, EpochSampler, training_loader
@@ -156,6 +157,8 @@ class Training:
             raise NonFiniteLossError(self._explain(batch, loss, step))
         self.optimizer.zero_grad(set_to_none=True)
         loss.total.backward()
+        if self.config.clip_norm > 0:
+            clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
         self.optimizer.step()
         return loss
 

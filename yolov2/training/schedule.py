@@ -6,29 +6,29 @@ from torch import nn
 from yolov2.config import TrainConfig
 
 
-def build_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.SGD:
-    """SGD with momentum; weight decay on convolution weights only, not on norms and biases."""
+def build_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """SGD with momentum, or AdamW; weight decay on convolution weights, not on norms and biases."""
     decayed = [p for p in network.parameters() if p.ndim > 1]
     plain = [p for p in network.parameters() if p.ndim <= 1]
-    return torch.optim.SGD(
-        [
-            {"params": decayed, "weight_decay": config.weight_decay},
-            {"params": plain, "weight_decay": 0.0},
-        ],
-        lr=config.lr,
-        momentum=config.momentum,
-    )
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=config.lr, betas=(config.momentum, 0.99))
+    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
 
 
 def learning_rate(config: TrainConfig, step: int, steps_per_epoch: int) -> float:
     """Learning rate of optimiser step ``step`` (0-based).
 
-    It rises linearly over the first ``warmup_epochs`` and is multiplied by ``lr_gamma`` once
-    for every epoch of ``lr_steps`` that is finished. A function of the step alone, so that a
-    resumed training has the rate of the uninterrupted one.
+    It rises linearly over the first ``warmup_epochs``; see ``TrainConfig`` for what follows. A
+    function of the step alone, so that a resumed training has the rate of the uninterrupted one.
     """
-    epoch = step // steps_per_epoch
-    passed = sum(epoch >= boundary for boundary in config.lr_steps)
-    rate = config.lr * config.lr_gamma**passed
+    if config.lr_schedule == "linear":
+        rate = config.lr * (1 - step / (config.epochs * steps_per_epoch))
+    else:
+        passed = sum(step // steps_per_epoch >= boundary for boundary in config.lr_steps)
+        rate = config.lr * config.lr_gamma**passed
     warmup_steps = config.warmup_epochs * steps_per_epoch
     return rate * min(1.0, (step + 1) / warmup_steps) if warmup_steps > 0 else rate

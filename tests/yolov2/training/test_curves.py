@@ -4,7 +4,7 @@ from PIL import Image
 
 from yolov2.training.curves import plot_training_curves
 
-RED = (0xD6, 0x27, 0x28)  # the line of the validation AP
+RED = 0xD62728  # the line of the validation AP
 
 
 def history(**columns):
@@ -14,7 +14,8 @@ def history(**columns):
 
 def colours(path):
     with Image.open(path) as image:
-        return {tuple(rgb) for rgb in np.asarray(image.convert("RGB")).reshape(-1, 3).tolist()}
+        rgb = np.asarray(image.convert("RGB"), dtype=np.int64)
+    return set(np.unique(rgb @ [1 << 16, 1 << 8, 1]).tolist())
 
 
 def test_validation_is_drawn_where_it_was_measured(tmp_path):

@@ -1,5 +1,7 @@
 """Learning rate and optimiser groups by hand."""
 
+from typing import Literal
+
 import pytest
 from torch import nn
 
@@ -21,9 +23,17 @@ def test_no_warm_up_starts_at_the_full_rate() -> None:
     assert learning_rate(TrainConfig(warmup_epochs=0.0), 0, 7) == 0.001
 
 
-def test_norms_and_biases_do_not_decay() -> None:
+def test_linear_schedule_falls_to_zero_at_the_last_step() -> None:
+    config = TrainConfig(lr=0.8, lr_schedule="linear", epochs=4, warmup_epochs=1.0)
+    rates = [learning_rate(config, step, steps_per_epoch=2) for step in range(8)]
+    assert rates == pytest.approx([0.4, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1])
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_norms_and_biases_do_not_decay(optimizer: Literal["sgd", "adamw"]) -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
-    decayed, plain = build_optimizer(network, TrainConfig(weight_decay=0.2)).param_groups
+    config = TrainConfig(weight_decay=0.2, optimizer=optimizer)
+    decayed, plain = build_optimizer(network, config).param_groups
     assert [p.ndim for p in decayed["params"]] == [4]
     assert decayed["weight_decay"] == 0.2
     assert [p.ndim for p in plain["params"]] == [1, 1, 1]

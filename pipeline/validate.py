@@ -1,0 +1,98 @@
+"""Stage ``validate``: read every image and label, judge them, write the label table.
+
+Our own checks say file, line and advice for each mistake; Great Expectations holds the same
+rules against the same tables and documents the result. Either stops the pipeline, after
+``reports/validation.json`` and ``reports/data_docs/index.html`` are written.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pipeline import paths
+from pipeline.data_docs import make_self_contained
+from pipeline.expectations import render_page, run_expectations
+from pipeline.params.schema import Params, load
+from pipeline.stage import run_stage
+from pipeline.validation_report import Outcome, front_page, report
+from yolov2.data.checks import judge, refuse
+from yolov2.data.description import check_watched, read_description
+from yolov2.data.problems import Problem, format_problems
+from yolov2.data.raw_tables import read_raw_tables
+
+
+def main() -> None:
+    """Validate the data set of ``params.yaml``; the label table is written if it passes."""
+    outcome = examine(load())
+    found = report(outcome)
+    write_reports(outcome, found)
+    refuse(outcome.tables, outcome.problems, outcome.raw, report=str(paths.VALIDATION))
+    assert outcome.passed, "Great Expectations found what our own checks did not"
+    outcome.tables.write(paths.ARTIFACTS)
+    print(summary(found, outcome.problems))
+
+
+def examine(params: Params) -> Outcome:
+    """Read the data set and hold both sets of rules against it.
+
+    Raises:
+        ValueError: the description is wrong, or DVC would not see the data change.
+    """
+    description = read_description(Path(params.data.config))
+    check_watched(description, params.data)
+    with tqdm(disable=None, leave=False, unit="image") as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        raw = read_raw_tables(description, progress)
+    tables, problems = judge(raw, params.validate)
+    return Outcome(
+        data=params.data,
+        config=params.validate,
+        raw=raw,
+        tables=tables,
+        problems=problems,
+        results=run_expectations(raw, params.validate),
+    )
+
+
+def write_reports(outcome: Outcome, found: Mapping[str, Any]) -> None:
+    """Write the JSON report ``found`` and the Data Docs."""
+    text = json.dumps(found, indent=2, ensure_ascii=False)
+    paths.VALIDATION.parent.mkdir(parents=True, exist_ok=True)
+    paths.VALIDATION.write_text(text + "\n", encoding="utf-8")
+    shutil.rmtree(paths.DATA_DOCS, ignore_errors=True)
+    paths.DATA_DOCS.mkdir(parents=True)
+    pages = {"index": front_page(outcome, found)}
+    for table, document in outcome.results.documents.items():
+        pages[table] = make_self_contained(render_page(document))
+    for name, page in pages.items():
+        (paths.DATA_DOCS / f"{name}.html").write_text(page, encoding="utf-8")
+
+
+def summary(found: Mapping[str, Any], problems: Sequence[Problem]) -> str:
+    """What was read and what was left out, for the terminal."""
+    lines = []
+    for split, counts in found["splits"].items():
+        line = f"{split}: {counts['images']} images, {counts['boxes']} boxes"
+        if counts["images_without_objects"]:
+            line += f", {counts['images_without_objects']} images without objects"
+        left_out = [f"{number} {name}" for name, number in counts["left_out"].items() if number]
+        lines.append(line + (f"; left out: {', '.join(left_out)}" if left_out else ""))
+    if problems:
+        kinds = ", ".join(f"{n} {kind}" for kind, n in found["problem_counts"].items())
+        lines += [
+            f"warnings: {kinds}",
+            format_problems(problems, 20, str(paths.VALIDATION)),
+        ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,85 @@
+"""A working copy with a real, tiny DVC pipeline in place of the detector's."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+DVC_YAML = """\
+stages:
+  digits:
+    cmd: echo three > digits.txt
+    outs: [digits.txt]
+  train:
+    cmd: python work.py
+    deps: [digits.txt, work.py, behaviour.txt]
+    outs: [artifacts/train_run.json, artifacts/evaluate_run.json]
+    metrics: [reports/metrics.json]
+"""
+
+WORK = """\
+import json, os, signal, subprocess, sys, time
+from pathlib import Path
+
+def write(file, content):
+    Path(file).parent.mkdir(exist_ok=True)
+    Path(file).write_text(json.dumps(content))
+
+behaviour = Path("behaviour.txt").read_text().split()[0]
+if behaviour == "fail":
+    print("reading")
+    print("error: labels/7.txt:3: class 99 is out of range: classes are 0 to 9", file=sys.stderr)
+    sys.exit(1)
+if behaviour == "hang":
+    def stop(number, frame):
+        print("saying goodbye", flush=True)
+        time.sleep(1)  # longer than dvc, which dies at once
+        Path("checkpoint.txt").write_text("saved")
+        sys.exit(143)
+    signal.signal(signal.SIGTERM, stop)
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    Path("hanging.txt").write_text(str(os.getpid()))
+    print("hanging")
+    time.sleep(600)
+write("artifacts/train_run.json", {"run_id": "1a2b"})
+write("artifacts/evaluate_run.json", {"run_id": "3c4d"})
+classes = {"three": {"AP": 0.25, "AP50": 0.5}, "four": {"AP": 0.125, "AP50": 0.75}}
+metrics = {"AP": 0.1875, "AP50": 0.625, "split": "test", "images": 3, "boxes": 5}
+write("reports/metrics.json", metrics | {"per_class": classes})
+print("trained")
+"""
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The working copy that each test gets a copy of; nothing in it has run."""
+    folder = tmp_path_factory.mktemp("template") / "copy"
+    folder.mkdir()
+    subprocess.run([sys.executable, "-m", "dvc", "init", "-q", "--no-scm"], cwd=folder, check=True)
+    for package in ("flows", "pipeline", "yolov2"):
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__py*"))
+    shutil.copy(ROOT / "prefect.toml", folder)
+    (folder / "pipeline" / "register.py").write_text("print('version 1 exists')\n")
+    (folder / "params.yaml").write_text("{}\n")
+    (folder / "dvc.yaml").write_text(DVC_YAML)
+    (folder / "work.py").write_text(WORK)
+    (folder / "behaviour.txt").write_text("succeed\n")
+    return folder
+
+
+@pytest.fixture
+def workspace(template: Path, tmp_path: Path) -> Path:
+    """A fresh working copy; what its ``train`` stage does stands in ``behaviour.txt``."""
+    return Path(shutil.copytree(template, tmp_path / "workspace"))
+
+
+@pytest.fixture
+def environment(workspace: Path) -> dict[str, str]:
+    """Environment for the flow programs: Prefect's home is in the working copy."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+    return kept | {"PREFECT_HOME": str(workspace / ".prefect"), "LEASH_GRACE_SECONDS": "10"}

@@ -1,0 +1,61 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.workspace import LOCK, WorkspaceBusyError, sole_pipeline
+
+
+def test_second_run_is_told_who_is_at_work(tmp_path: Path) -> None:
+    expected = (
+        rf"another pipeline run \(process {os.getpid()}\) is at work in {tmp_path}:"
+        rf" wait for its end, or stop it with `kill {os.getpid()}`"
+    )
+    with sole_pipeline(tmp_path):
+        for _ in range(2):  # asking does not take the holder's name away
+            with pytest.raises(WorkspaceBusyError, match=expected), sole_pipeline(tmp_path):
+                pass
+    with sole_pipeline(tmp_path):
+        pass
+
+
+def test_folders_do_not_hinder_each_other(tmp_path: Path) -> None:
+    with sole_pipeline(tmp_path / "a"), sole_pipeline(tmp_path / "b"):
+        pass
+
+
+def test_child_keeps_the_lock_when_the_flow_has_died(tmp_path: Path) -> None:
+    program = f"""
+import os, subprocess, sys
+from pathlib import Path
+from flows.workspace import sole_pipeline
+with sole_pipeline(Path({str(tmp_path)!r})) as lock:
+    child = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    subprocess.Popen(child, stdin=0, stdout=subprocess.DEVNULL, pass_fds=[lock])
+    os.kill(os.getpid(), 9)
+"""
+    flow = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).resolve().parents[2],
+    )
+    assert flow.stdin is not None
+    assert flow.stdout is not None
+    assert flow.wait(20) == -9
+    with (
+        pytest.raises(WorkspaceBusyError, match="was killed and its last stage is still being end"),
+        sole_pipeline(tmp_path),
+    ):
+        pass
+    flow.stdin.close()  # ends the child
+    flow.stdout.close()
+    for _ in range(100):
+        try:
+            with sole_pipeline(tmp_path):
+                return
+        except WorkspaceBusyError:
+            subprocess.run(["sleep", "0.1"], check=True)
+    pytest.fail(f"{LOCK} was not released")

@@ -1,0 +1,232 @@
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import paths
+from pipeline.data_docs import make_self_contained
+from pipeline.expectations import run_expectations
+from pipeline.validate import main
+from tests.datasets import picture, write_dataset
+from yolov2.config import Policy, ValidateConfig
+from yolov2.data.checks import judge
+from yolov2.data.description import read_description
+from yolov2.data.problems import KINDS, DataError, Kind
+from yolov2.data.raw_tables import read_raw_tables
+from yolov2.data.table import LabelTables
+
+ROOT = Path(__file__).resolve().parents[2]
+GOOD = "0 0.5 0.5 0.25 0.5\n"
+FETCHED = re.compile(r"<(?:script|link|img|iframe)\b|url\(|@import|\bsrc=|https?://")
+"""What makes a page ask the network for something; none of ours has any of it."""
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def configure(config: str = "pets/data.yaml", root: str = ".", **policy: Policy) -> None:
+    text = {"data": {"config": config, "root": root}, "validate": policy}
+    paths.PARAMS.write_text(json.dumps(text), encoding="utf-8")
+
+
+def read_report() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(paths.VALIDATION.read_text(encoding="utf-8"))
+    return content
+
+
+def plant(root: Path, kind: Kind | None) -> None:
+    """A data set with one mistake of one kind, or none."""
+    lines: dict[Kind, str] = {
+        "malformed_line": "0 nan 0.5 0.1 0.1\n",
+        "class_out_of_range": "-1 0.5 0.5 0.1 0.1\n",
+        "outside_image": "1 0.5 0.04 0.1 0.1\n",
+        "zero_size": "1 0.5 0.5 0.1 -0.1\n",
+        "duplicate": GOOD,
+    }
+    labels = {"a": GOOD + (lines.get(kind, "") if kind else ""), "b": GOOD, "none": None}
+    file = write_dataset(root, {"train": labels})
+    (root / "list.txt").write_text("./images/train/a.jpg\n./images/train/b.jpg\n")
+    file.write_text("train: list.txt\nnames: [cat, dog]\n")
+    if kind == "missing_image":
+        (root / "images/train/b.jpg").unlink()
+    elif kind == "unreadable_image":
+        (root / "images/train/b.jpg").write_bytes(picture()[:300])
+
+
+@pytest.mark.parametrize("kind", [None, *KINDS])
+def test_great_expectations_and_our_checks_agree(tmp_path: Path, kind: Kind | None) -> None:
+    plant(tmp_path / "data", kind)
+    raw = read_raw_tables(read_description(tmp_path / "data/data.yaml"))
+    verdicts = run_expectations(raw, ValidateConfig()).verdicts
+    assert {verdict.kind for verdict in verdicts} == set(KINDS)
+    broken = {verdict.kind for verdict in verdicts if not verdict.passed}
+    found = {problem.kind for problem in judge(raw, ValidateConfig())[1]}
+    assert broken == found == ({kind} if kind else set())
+
+
+def test_edges_agree_to_the_last_digit(tmp_path: Path) -> None:
+    boxes = [f"0 {0.95 + step * 1e-17:.17f} 0.5 0.10002 0.5" for step in range(-20, 21)]
+    boxes += [f"0 0.5 {0.05 - step * 1e-18:.18f} 0.5 0.10002" for step in range(-20, 21)]
+    write_dataset(tmp_path, {"train": {"a": "\n".join(boxes)}})
+    raw = read_raw_tables(read_description(tmp_path / "data.yaml"))
+    config = ValidateConfig(duplicate="ignore")
+    verdicts = run_expectations(raw, config).verdicts
+    problems = judge(raw, config)[1]
+    assert {problem.kind for problem in problems} <= {"outside_image"}
+    assert 0 < len(problems) < len(boxes)
+    assert sum(one.unexpected for one in verdicts) == len(problems)
+    assert "duplicate" not in {one.kind for one in verdicts}
+
+
+def test_good_data_goes_through(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_dataset(workspace / "pets", {"train": {"a": GOOD, "b": None}, "val": {"c": GOOD}})
+    configure()
+    main()
+    assert capsys.readouterr().out.splitlines() == [
+        "train: 2 images, 1 boxes, 1 images without objects",
+        "val: 1 images, 1 boxes",
+    ]
+    assert len(LabelTables.read(paths.ARTIFACTS).images) == 3
+    report = read_report()
+    assert report["passed"] is True
+    assert report["problems"] == []
+    assert all(one["passed"] for one in report["expectations"])
+    assert report["policies"] == dict.fromkeys(KINDS, "error")
+
+
+def test_mistakes_stop_after_the_report_is_written(workspace: Path) -> None:
+    mistakes = "0 0.5 0.5 0.1\n7 0.5 0.5 0.1 0.1\n"
+    write_dataset(workspace / "pets", {"train": {"a": GOOD + mistakes, "b": GOOD}})
+    configure()
+    with pytest.raises(DataError) as error:
+        main()
+    assert str(error.value).split("\n")[2:4] == [
+        "labels/train/a.txt:2  0 0.5 0.5 0.1  4 columns instead of 5      write: class cx cy w h",
+        "labels/train/a.txt:3  7              class is not one of 0 to 2  correct it, or names"
+        " in the description",
+    ]
+    assert not paths.ARTIFACTS.exists()
+    report = read_report()
+    assert report["passed"] is False
+    assert report["problem_counts"] == {"malformed_line": 1, "class_out_of_range": 1}
+    assert report["problems"] == [asdict(problem) for problem in error.value.problems]
+    assert report["splits"]["train"] == {
+        "images": 2,
+        "images_without_objects": 0,
+        "boxes": 2,
+        "boxes_by_class": {"cat": 2, "dog": 0, "owl": 0},
+        "left_out": {"images": 0, "lines": 2},
+    }
+    page = (paths.DATA_DOCS / "index.html").read_text(encoding="utf-8")
+    assert "stopped the pipeline" in page
+    assert "labels/train/a.txt:3" in page
+
+
+def test_policies_let_through_and_count(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = {"a": GOOD + GOOD + "1 0.5 0.5 0 0\n", "b": GOOD}
+    write_dataset(workspace / "pets", {"train": labels}, images={"train/b.jpg": b""})
+    configure(duplicate="warn", zero_size="drop", unreadable_image="drop")
+    main()
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == "train: 1 images, 2 boxes; left out: 1 images, 2 lines"
+    assert out[1] == "warnings: 1 unreadable_image, 1 zero_size, 1 duplicate"
+    assert len(out) == 6
+    report = read_report()
+    broken = {one["kind"]: one["policy"] for one in report["expectations"] if not one["passed"]}
+    assert broken == {"duplicate": "warn", "zero_size": "drop", "unreadable_image": "drop"}
+    assert report["passed"] is True
+
+
+def test_everything_ignored(workspace: Path) -> None:
+    write_dataset(workspace / "pets", {"train": {"a": GOOD + "x\n"}})
+    configure(**dict.fromkeys(KINDS, "ignore"))
+    main()
+    assert read_report()["expectations"] == []
+    assert len(LabelTables.read(paths.ARTIFACTS).labels) == 1
+
+
+def test_report_and_tables_are_the_same_every_time(workspace: Path) -> None:
+    write_dataset(workspace / "pets", {"train": {"a": GOOD + GOOD, "b": None}})
+    configure(duplicate="drop")
+    files = (paths.VALIDATION, paths.LABELS, paths.IMAGES, paths.DATASET)
+    main()
+    before = [path.read_bytes() for path in files]
+    main()
+    assert [path.read_bytes() for path in files] == before
+
+
+def test_data_outside_the_watched_folder_is_refused(workspace: Path) -> None:
+    write_dataset(workspace / "pets", {"train": {"a": GOOD}})
+    (workspace / "pets.yaml").write_text("path: pets\ntrain: images\nnames: [a]\n")
+    configure("pets.yaml", "elsewhere")
+    with pytest.raises(ValueError, match=r"-S data\.root=pets\)"):
+        main()
+    configure("pets.yaml", "pets")
+    main()
+
+
+def test_pages_need_no_network(workspace: Path) -> None:
+    trap = '<script src="http://x.y/z.js">"1.txt'
+    write_dataset(workspace / "pets", {"train": {"a": GOOD, "b": f"{trap} .5 .5 .1 .1\n"}})
+    configure(malformed_line="warn")
+    main()
+    pages = {path.name: path.read_text("utf-8") for path in paths.DATA_DOCS.iterdir()}
+    assert set(pages) == {"index.html", "images.html", "lines.html", "boxes.html"}
+    assert "&lt;script src=" in pages["index.html"]
+    pages["index.html"] = pages["index.html"].replace("src=&quot;http://x.y", "")
+    for name, page in pages.items():
+        assert not FETCHED.search(page.replace("value src=", "")), name
+        for link in re.findall(r'href="([^"#]+)"', page):
+            assert link in pages
+    assert "✓" in pages["boxes.html"]
+    assert "✗" in pages["lines.html"]
+    assert "✗" not in pages["boxes.html"]
+
+
+def test_self_contained_page_keeps_its_text() -> None:
+    page = (
+        '<html><head><link rel="x" href="https://cdn/x.css"/><script src="https://a">b</script>'
+        '<style>a { background: url(https://c) }</style></head><body><img src="https://d" />'
+        '<a href="../../index.html">Home</a> <a href="../../expectations/x.html" >suite</a>'
+        '<i class="fas fa-times text-danger" aria-hidden="true"></i> Failed'
+        '<i class="fas fa-check-circle"></i><footer>news</footer></body></html>'
+    )
+    cleaned = make_self_contained(page)
+    head, body = cleaned.split("</head>")
+    assert not FETCHED.search(cleaned)
+    assert "<style>" in head
+    assert body == (
+        '<body><a href="index.html">Home</a> suite<span class="bad">✗</span> Failed'
+        '<span class="good">✓</span></body></html>'
+    )
+
+
+def test_as_a_command(workspace: Path) -> None:
+    write_dataset(workspace / "pets", {"train": {"a": GOOD + "0 0.5\n"}})
+    configure()
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.validate"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    first, *rest = done.stderr.splitlines()
+    assert first == "error: the data has mistakes (1 malformed_line):"
+    assert rest[1].split()[0] == "labels/train/a.txt:2"
+    assert len(rest) == 3
+    assert read_report()["passed"] is False

@@ -1,0 +1,228 @@
+"""What the tests of tracking, registry and promotion share: reports, identities, small models."""
+
+import hashlib
+import json
+import os
+import time
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline import paths
+from pipeline.evaluation_files import flat_metrics
+from pipeline.identity import RunIdentity
+from pipeline.mlflow_store import Store, connect
+from pipeline.params.schema import TrackingConfig
+from pipeline.stage import run_stage
+from pipeline.tracking import log_evaluation, open_training_run
+
+if TYPE_CHECKING:  # it would import torch, in every process that a test starts
+    from yolov2.training.loop import EpochReport
+
+CONFIG = TrackingConfig(experiment="trial", model_name="trial-model")
+HOST = os.uname().nodename
+KEY = "0123456789abcdef" * 4
+TEST_DIGEST = "c" * 64
+DIGEST = {"train": "a" * 64, "val": "b" * 64, "test": TEST_DIGEST, "all": "d" * 64}
+PARAMETERS: dict[str, Any] = {
+    "data": {"config": "data/digits/digits.yaml", "root": "."},
+    "model": {"image_size": 64, "width": 0.05},
+    "train": {"lr": 0.01, "lr_steps": (2, 3), "loss": {"lambda_coord": 5.0}, "device": "auto"},
+    "evaluate": {"split": "test", "conf_threshold": 0.001},
+    "schedule": {"cron": "0 3 * * 1"},
+}
+
+
+def identity(**changes: Any) -> RunIdentity:
+    about: dict[str, Any] = {
+        "git_commit": "1" * 40,
+        "data_digest": DIGEST,
+        "data": {"splits": {"test": {"images": 7, "boxes": 9}}},
+        "command": "python -m pipeline.train",
+    }
+    return RunIdentity(**(about | changes))
+
+
+def report(
+    epoch: int, loss: float, ap: float | None = None, *, best: bool = False
+) -> "EpochReport":
+    from yolov2.training.loop import EpochReport
+
+    return EpochReport(
+        epoch=epoch,
+        epochs=3,
+        step=10 * epoch,
+        lr=0.01,
+        losses={"loss": loss, "coord": 0.25, "objectness": 0.5, "class": 0.125},
+        images_per_second=100.0,
+        seconds=2.0,
+        collisions=0,
+        validation=None if ap is None else {"AP": ap, "AP50": 2 * ap},
+        is_best=best,
+    )
+
+
+def open_store() -> Store:
+    return connect(CONFIG.experiment)
+
+
+def runs(store: Store, stage: str) -> list[Any]:
+    """Runs of a stage, oldest first."""
+    wanted = f"tags.stage = '{stage}'"
+    found = store.client.search_runs([store.experiment_id], wanted, order_by=["start_time ASC"])
+    return list(found)
+
+
+def files(store: Store, run_id: str, folder: str | None = None) -> set[str]:
+    """Paths of all artifacts of a run."""
+    result: set[str] = set()
+    for item in store.client.list_artifacts(run_id, folder):
+        result |= files(store, run_id, item.path) if item.is_dir else {item.path}
+    return result
+
+
+def curve(store: Store, run_id: str, name: str) -> list[tuple[int, float]]:
+    return [(m.step, m.value) for m in store.client.get_metric_history(run_id, name)]
+
+
+def write_graph(path: Path, scale: float = 1.0, *, side: int = 64) -> None:
+    """A detector in a few ONNX nodes, whose answer can be worked out by hand.
+
+    The boxes of ``GRAPH_ROWS`` whatever the image shows; the mean of its red channel is their
+    objectness. ``scale`` makes other graphs of the same form.
+    """
+    from onnx import TensorProto, checker, helper, numpy_helper, save
+
+    from yolov2.detection.manifest import INPUT, OUTPUT, Manifest
+    from yolov2.detection.manifest import KEY as MANIFEST
+
+    rows = np.array(GRAPH_ROWS, dtype=np.float32)  # (N, 5+C)
+    rows[:, 5:] *= scale
+    objectness = np.zeros((1, 1, rows.shape[1]), dtype=np.float32)
+    objectness[..., 4] = 1.0
+    fixed = rows.copy()
+    fixed[:, 4] = 0.0
+    constants = {
+        "fixed": fixed[None],
+        "objectness": objectness,
+        "first": np.array([0], dtype=np.int64),
+        "end": np.array([1], dtype=np.int64),
+        "channel": np.array([1], dtype=np.int64),
+        "all": np.array([1, 2, 3], dtype=np.int64),
+        "place": np.array([1, 2], dtype=np.int64),
+    }
+    nodes = [
+        helper.make_node("Slice", [INPUT, "first", "end", "channel"], ["red"]),
+        helper.make_node("ReduceMean", ["red", "all"], ["mean"], keepdims=0),
+        helper.make_node("Unsqueeze", ["mean", "place"], ["score"]),
+        helper.make_node("Mul", ["score", "objectness"], ["scored"]),
+        helper.make_node("Add", ["scored", "fixed"], [OUTPUT]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "boxes",
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", 3, side, side])],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", *rows.shape])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    manifest = Manifest(
+        class_names=("cat", "dog", "owl"),
+        anchors=((1.0, 1.0),),
+        image_size=side,
+        conf_threshold=0.5,
+        nms_threshold=0.5,
+    )
+    helper.set_model_props(model, {MANIFEST: manifest.to_json()})
+    checker.check_model(model)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save(model, path)
+
+
+GRAPH_ROWS = (
+    # cx, cy, w, h on a canvas of 64 pixels; objectness (replaced); cat, dog, owl
+    (20.0, 24.0, 16.0, 16.0, 0.0, 0.90, 0.10, 0.00),
+    (21.0, 24.0, 16.0, 16.0, 0.0, 0.80, 0.20, 0.00),  # IoU 15/17 with the first, same class
+    (20.0, 24.0, 16.0, 16.0, 0.0, 0.10, 0.70, 0.00),  # the first one's place, another class
+    (44.0, 40.0, 8.0, 16.0, 0.0, 0.00, 0.10, 0.60),
+)
+
+
+SCORES = {
+    "AP": 0.5,
+    "AP50": 0.75,
+    "split": "test",
+    "images": 7,
+    "boxes": 9,
+    "per_class": {"cat": {"AP": 0.25}},
+}
+
+
+def write_json(path: Path, **content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def leave_result(root: Path, *, scale: float = 1.0, train: bool = True) -> Path:
+    """Write what a pipeline run leaves, its runs logged; without ``train`` of the same training."""
+    write_graph(root / paths.ONNX, scale)
+    digest = sha256(root / paths.ONNX)
+    graph = {"sha256": digest, "bytes": (root / paths.ONNX).stat().st_size}
+    latency = {"onnx": 1.5, "threads": 2}
+    write_json(root / paths.EXPORT, artefacts={"onnx": graph}, latency_ms=latency)
+    (root / paths.BEST).write_bytes(b"weights")
+    write_json(root / paths.METRICS, **SCORES)
+    write_json(root / paths.DATASET, digest=DIGEST, class_names=["cat", "dog", "owl"])
+    if train:
+        with open_training_run(
+            CONFIG, parameters=PARAMETERS, key=KEY, run_id=None, identity=identity()
+        ) as run:
+            run.log_epoch(report(1, 2.0))
+        record = {"run_id": run.run_id, "model_id": run.model_id, "key": KEY}
+        write_json(root / paths.TRAIN_RUN, **record, parameters=PARAMETERS)
+    record = json.loads((root / paths.TRAIN_RUN).read_text())
+    run_id = log_evaluation(
+        CONFIG,
+        training_run=record,
+        parameters=PARAMETERS,
+        metrics=flat_metrics(SCORES),
+        artifacts=[],
+        identity=identity(),
+    )
+    write_json(root / paths.EVALUATE_RUN, run_id=run_id, training_run_id=record["run_id"])
+    return root
+
+
+def processes() -> ForkServerContext:
+    """Processes that find MLflow imported already, which takes seconds."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["mlflow", "tests.pipeline.tracked"])
+    return context
+
+
+def first_connect(folder: str) -> str:
+    """Open the store in ``folder``; the id of its experiment."""
+    os.chdir(folder)
+    return open_store().experiment_id
+
+
+def train_for_ever(folder: str, started: Connection) -> None:
+    """A stage that trains until it is killed; sends its run id."""
+
+    def main() -> None:
+        with open_training_run(
+            CONFIG, parameters=PARAMETERS, key=KEY, run_id=None, identity=identity()
+        ) as run:
+            started.send(run.run_id)
+            time.sleep(120)
+
+    os.chdir(folder)
+    run_stage(main)

@@ -47,12 +47,13 @@ def adopt_orphans() -> None:
 
 
 def end_with(parent: int) -> None:
-    """Have this process sent SIGTERM when the process ``parent``, which started it, ends.
+    """Have this process killed when the process ``parent``, which started it, ends.
 
+    Killed, because there is nobody left to report to; what it runs on a leash ends in good order.
     Linux only; elsewhere, or when this process has another parent, nothing is done.
     """
     if sys.platform == "linux" and os.getppid() == parent:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def group_lives(group: int) -> bool:

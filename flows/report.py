@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pipeline.paths import EVALUATE_RUN, METRICS, TRAIN_RUN
 
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
+EMBEDDED_PAGES = "http://127.0.0.1:5000"  # where `make ui` shows the embedded store
 
 
 def headline(root: Path) -> str:
@@ -38,23 +39,19 @@ def class_table(root: Path) -> list[dict[str, Any]]:
 
 
 def mlflow_page(root: Path) -> str:
-    """Markdown: the MLflow runs of the training and of the evaluation, as links where possible.
+    """Markdown: links to the MLflow runs of the training and of the evaluation.
 
-    The embedded sqlite store has no address of its own: ``make ui`` shows it.
+    The embedded sqlite store has no address of its own; the links are those of ``make ui``.
     """
     tracking = os.environ.get(TRACKING_VARIABLE, "")
+    address = _without_secrets(tracking) if _is_server(tracking) else EMBEDDED_PAGES
     lines = ["| stage | MLflow run |", "| --- | --- |"]
     for stage, file in (("training", TRAIN_RUN), ("evaluation", EVALUATE_RUN)):
-        lines.append(f"| {stage} | {_run_link(tracking, _read(root / file)['run_id'])} |")
+        run_id = _read(root / file)["run_id"]
+        lines.append(f"| {stage} | [{run_id}]({address}/#/runs/{run_id}) |")
     if not _is_server(tracking):
-        lines += ["", "`make ui` opens the MLflow pages of this folder; search there for the run."]
+        lines += ["", f"The links work while `make ui` runs in {root}."]
     return "\n".join(lines)
-
-
-def _run_link(tracking: str, run_id: str) -> str:
-    if not _is_server(tracking):
-        return f"`{run_id}`"
-    return f"[{run_id}]({_without_secrets(tracking)}/#/runs/{run_id})"
 
 
 def _is_server(tracking: str) -> bool:

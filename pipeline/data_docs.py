@@ -2,7 +2,7 @@
 
 As written, they take style sheets, icons and scripts from elsewhere: offline they are unstyled
 and do not show what passed. Here they get a style sheet of their own, ✓ and ✗ for the icons,
-links between plain file names, and a front page that says what the outcome was.
+and links to the front page, which is made of the parts at the end of this file.
 """
 
 import html
@@ -48,7 +48,7 @@ def make_self_contained(page: str) -> str:
     """``page`` without anything that is fetched from elsewhere, and readable so."""
     page = _ICON.sub(_mark, _REMOVED.sub("", page))
     page = _SUITE.sub(r"\1", _HOME.sub('href="index.html"', page))
-    page = page.replace("<br> Data asset: None", "")
+    page = page.replace("<br> Data asset: None", "").replace(" / __none__", "")
     # the buttons in this box worked by the scripts that are gone
     page = page.replace('<div class="card mb-3">', '<div class="card mb-3" hidden>')
     return page.replace("</head>", f"<style>{STYLE}</style></head>", 1)

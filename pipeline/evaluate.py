@@ -13,12 +13,12 @@ from pipeline.identity import collect_identity
 from pipeline.params.schema import Params, load
 from pipeline.stage import run_stage
 from pipeline.tracking import check_reachable, log_evaluation
-from yolov2.config import require
 from yolov2.data.description import read_description
 from yolov2.data.table import LabelTables
 from yolov2.detection.evaluate import evaluate_checkpoint, write_metrics, write_report
 from yolov2.detection.metrics import Evaluation
 from yolov2.network.device import resolve_device
+from yolov2.section import require
 
 
 def main() -> None:

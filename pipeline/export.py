@@ -5,11 +5,11 @@ from pathlib import Path
 from pipeline import paths
 from pipeline.params.schema import load
 from pipeline.stage import run_stage
-from yolov2.config import require
 from yolov2.data.description import read_description
 from yolov2.data.table import LabelTables
 from yolov2.detection.artefacts import describe, export_checkpoint, export_report
 from yolov2.run_folder import write_json
+from yolov2.section import require
 
 
 def main() -> None:

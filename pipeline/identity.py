@@ -90,7 +90,7 @@ def _stage_dependencies(stage: str | None) -> dict[str, str]:
     known = _locked_digests() if DVC_LOCK.exists() else {}
     values = _read_yaml(PARAMS) if PARAMS.exists() else {}
     result: dict[str, str] = {}
-    for name in (_interpolate(text, values) for text in named):
+    for name in (os.path.normpath(_interpolate(text, values)) for text in named):
         path = Path(name)
         result[name] = _file_hash(path, "md5") if path.is_file() else known.get(name, "unknown")
     return result

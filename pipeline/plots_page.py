@@ -40,7 +40,7 @@ def main() -> None:
 
     # DVC's charts are written for Vega-Lite 5
     newest = [name for name in vl_convert.get_vegalite_versions() if name.startswith("5.")][-1]
-    library = vl_convert.javascript_bundle(vl_version=newest)
+    library = vl_convert.javascript_bundle(vl_version=newest)  # type: ignore[call-arg]
     TEMPLATE.write_text(PAGE.format(library=library), encoding="utf-8")
     # relative to .dvc; not in the shared configuration, where a clone without the file would fail
     setting = ["config", "--local", "plots.html_template", TEMPLATE.name]

@@ -3,37 +3,20 @@
 Aliases: ``challenger`` is the newest, ``champion`` the one in use, ``previous`` the one before.
 """
 
-import base64
-import logging
-import warnings
-from collections.abc import Mapping
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
-from io import BytesIO
 from pathlib import Path
-from shutil import copyfile
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from PIL import Image
-
 from pipeline.mlflow_store import Store, connect
 from pipeline.params.schema import TrackingConfig
-from yolov2.config import DetectConfig
+from pipeline.served_model import save_served_model
 
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
-ROOT = Path(__file__).resolve().parents[1]
-SERVED_MODULES = (
-    "yolov2/__init__.py",
-    "yolov2/boxes.py",
-    "yolov2/config.py",
-    "yolov2/data/__init__.py",
-    "yolov2/data/images.py",
-    "yolov2/detection/__init__.py",
-    "yolov2/detection/manifest.py",
-)
-"""What ``pipeline/serving.py`` imports of ours; it travels with the model."""
-SERVED_PACKAGES = ("mlflow", "numpy", "onnxruntime", "pandas", "pillow")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,87 +94,35 @@ class Registry:
             client.create_registered_model(
                 self.name, description="YOLOv2 detector: images in, detections out."
             )
-        place = client.get_logged_model(model_id).artifact_location
-        remote = self.store.uri.startswith("http")
-        made = client.create_model_version(
-            self.name,
-            # a server resolves the address itself; without one MLflow would look for the model
-            # in its global store
-            source=f"models:/{model_id}" if remote else place,
-            run_id=run_id,
-            model_id=model_id,
-            tags=dict(tags),
-            description=description,
-        )
+        with _default_store(self.store.uri):
+            made = client.create_model_version(
+                self.name,
+                source=f"models:/{model_id}",
+                run_id=run_id,
+                model_id=model_id,
+                tags=dict(tags),
+                description=description,
+            )
+        versions = json.dumps([{"name": self.name, "version": made.version}])
+        client.set_logged_model_tags(model_id, {"mlflow.modelVersions": versions})
         return _version(made)
 
     def _exists(self) -> bool:
         return bool(self.store.client.search_registered_models(f"name = '{self.name}'"))
 
 
-def save_served_model(
-    folder: Path,
-    files: Mapping[str, Path],
-    *,
-    model_id: str | None = None,
-    run_id: str | None = None,
-) -> None:
-    """Write ``pipeline/serving.py`` with its modules and ``files`` as an MLflow model."""
-    with TemporaryDirectory() as temporary, warnings.catch_warnings():
-        # MLflow about its own classes, and pandas about MLflow's use of it
-        warnings.filterwarnings("ignore", message=".*Any type hint is inferred as AnyType")
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"mlflow\.")
-        import mlflow.pyfunc
-        from mlflow.models import Model
-
-        logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
-        for name in SERVED_MODULES:
-            target = Path(temporary) / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            copyfile(ROOT / name, target)
-        mlflow.pyfunc.save_model(
-            folder,
-            mlflow_model=Model(model_id=model_id, run_id=run_id),
-            python_model=str(ROOT / "pipeline" / "serving.py"),
-            artifacts={name: str(path) for name, path in files.items()},
-            code_paths=[str(Path(temporary) / "yolov2")],
-            signature=_signature(),
-            input_example=_example(),
-            pip_requirements=[f"{name}=={version(name)}" for name in SERVED_PACKAGES],
-        )
-
-
-def _signature() -> Any:
-    from mlflow.models import ModelSignature
-    from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
-
-    defaults = DetectConfig()
-    return ModelSignature(
-        inputs=Schema([ColSpec("string", "image")]),
-        outputs=Schema(
-            [
-                ColSpec("long", "image_width"),
-                ColSpec("long", "image_height"),
-                ColSpec("string", "detections"),
-            ]
-        ),
-        params=ParamSchema(
-            [
-                ParamSpec("conf_threshold", "double", defaults.conf_threshold),
-                ParamSpec("nms_threshold", "double", defaults.nms_threshold),
-                ParamSpec("max_detections", "long", defaults.max_detections),
-            ]
-        ),
-    )
-
-
-def _example() -> Any:
-    """A small grey PNG in base64: how a request looks."""
-    import pandas as pd
-
-    file = BytesIO()
-    Image.new("RGB", (64, 48), (127, 127, 127)).save(file, "PNG")
-    return pd.DataFrame({"image": [base64.b64encode(file.getvalue()).decode()]})
+@contextmanager
+def _default_store(uri: str) -> Iterator[None]:
+    """MLflow resolves ``models:/`` in the store that the environment names, not in the client's."""
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    os.environ["MLFLOW_TRACKING_URI"] = uri
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["MLFLOW_TRACKING_URI"]
+        else:
+            os.environ["MLFLOW_TRACKING_URI"] = before
 
 
 def _version(found: Any) -> Version:

@@ -155,7 +155,8 @@ def run_tags(stage: str, key: str, identity: RunIdentity) -> dict[str, str]:
         "mlflow.source.git.commit": identity.git_commit,
     }
     tags |= {f"data.{split}": digest for split, digest in identity.data_digest.items()}
-    tags |= {f"hardware.{name}": value for name, value in identity.hardware.items()}
+    hardware = identity.hardware
+    tags |= {f"hardware.{name}": hardware.get(name) for name in ("gpu", "processor", "cores")}
     return {name: value[:5000] for name, value in tags.items() if value}
 
 

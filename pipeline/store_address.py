@@ -10,7 +10,6 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
@@ -110,20 +109,18 @@ def probe(uri: str) -> None:
 def _probe_server(uri: str) -> None:
     request = Request(uri.rstrip("/") + "/health", headers={"User-Agent": "yolov2"})
     try:
-        with urlopen(request, timeout=ANSWER_SECONDS) as answer:
-            status = answer.status
+        with urlopen(request, timeout=ANSWER_SECONDS):
+            return
     except HTTPError as error:
-        status = error.code
+        raise TrackingError(
+            f"{without_password(uri)} answers {error.code} ({error.reason}) to /health: is it the"
+            " MLflow server, started with --allowed-hosts for this name? Correct"
+            " MLFLOW_TRACKING_URI"
+        ) from None
     except URLError as error:
         raise _unreachable(uri, "server", error.reason) from None
     except OSError as error:
         raise _unreachable(uri, "server", error) from None
-    if status != HTTPStatus.OK:
-        reason = HTTPStatus(status).phrase if status in HTTPStatus else "unknown"
-        raise TrackingError(
-            f"{without_password(uri)} answers {status} ({reason}) to /health: is it the MLflow"
-            f" server, started with --allowed-hosts for this name? Correct MLFLOW_TRACKING_URI"
-        )
 
 
 def _unreachable(uri: str, kind: str, reason: object) -> TrackingError:

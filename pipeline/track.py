@@ -8,6 +8,7 @@ of the same folder adds nothing. ``reap`` ends runs whose process was killed.
 import argparse
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,18 @@ from pipeline.params.schema import TrackingConfig, load
 from pipeline.reap import reap
 from pipeline.stage import run_stage
 from pipeline.tracking import log_evaluation, open_training_run
-from yolov2.run_folder import BEST, ENVIRONMENT, HASHES, HISTORY, LAST, METRICS, PARAMETERS
+from yolov2.run_folder import (
+    BEST,
+    ENVIRONMENT,
+    EVALUATION,
+    HASHES,
+    HISTORY,
+    LAST,
+    METRICS,
+    PARAMETERS,
+)
 
-EVALUATION = "evaluate"
+REPORT = "evaluate"
 """Folder of the evaluation's curves and pictures in a run folder."""
 
 
@@ -95,13 +105,16 @@ def _import_evaluation(
     known = connect(config.experiment).find_finished(marks)
     if known is not None:
         return f"evaluation: run {known.info.run_id} exists"
+    file = folder / EVALUATION
+    told = read_json(file, "`yolov2 evaluate`") if file.exists() else {}
+    settings = told.get("parameters", {}) | {"split": scores["split"]}
     run_id = log_evaluation(
         config,
         training_run=training,
-        parameters=dict(training["parameters"]) | {"evaluate": {"split": scores["split"]}},
+        parameters=dict(training["parameters"]) | {"evaluate": settings},
         metrics=flat_metrics(scores),
-        artifacts=[folder / METRICS, *sorted((folder / EVALUATION).rglob("*"))],
-        identity=identity,
+        artifacts=[folder / METRICS, *sorted((folder / REPORT).rglob("*"))],
+        identity=replace(identity, data_digest=told.get("data", identity.data_digest)),
         history=folder / HISTORY,
         tags=marks,
     )

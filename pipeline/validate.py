@@ -19,9 +19,9 @@ from pipeline.expectations import render_page, run_expectations
 from pipeline.params.schema import Params, load
 from pipeline.stage import run_stage
 from pipeline.validation_report import Outcome, front_page, report
-from yolov2.data.checks import judge, refuse
+from yolov2.data.checks import judge
 from yolov2.data.description import check_watched, read_description
-from yolov2.data.problems import Problem, format_problems
+from yolov2.data.problems import DataError, Problem, errors, format_problems
 from yolov2.data.raw_tables import read_raw_tables
 
 
@@ -30,7 +30,8 @@ def main() -> None:
     outcome = examine(load())
     found = report(outcome)
     write_reports(outcome, found)
-    refuse(outcome.tables, outcome.problems, outcome.raw, report=str(paths.VALIDATION))
+    if errors(outcome.problems):
+        raise DataError(outcome.problems, report=str(paths.VALIDATION))
     assert outcome.passed, "Great Expectations found what our own checks did not"
     outcome.tables.write(paths.ARTIFACTS)
     print(summary(found, outcome.problems))

@@ -156,8 +156,8 @@ def test_wrong_direction_is_found(tmp_path: Path, files: dict[str, str], finding
             "pipeline/train.py",
             "def main():\n    import mlflow\n",
             [
-                "pipeline/train.py:2: only pipeline.mlflow_store, pipeline.registry,"
-                " pipeline.serving may import mlflow"
+                f"pipeline/train.py:2: only {', '.join(rules.THIRD_PARTY['mlflow'])}"
+                " may import mlflow"
             ],
         ),
         (

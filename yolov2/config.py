@@ -6,10 +6,11 @@ values. Every section checks itself, so that a value that makes no sense fails w
 written and not an hour later.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isfinite
-from typing import Any, ClassVar, Literal
+from typing import Literal
+
+from yolov2.section import Section, require, require_between
 
 STRIDE = 32
 """Pixels of the input image that one grid cell covers (five 2x2 max-poolings)."""
@@ -24,33 +25,6 @@ DEFAULT_ANCHORS: tuple[tuple[float, float], ...] = (
 """Anchor widths and heights in grid cells of darknet's ``yolov2.cfg`` (COCO)."""
 
 Policy = Literal["error", "warn", "drop", "ignore"]
-
-
-class Section:
-    """Base of every section: values are taken as written, an unknown key is an error.
-
-    The mapping is read by pydantic where ``params.yaml`` is parsed; nothing here imports it.
-    """
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = {
-        "extra": "forbid",
-        "strict": True,
-        "allow_inf_nan": False,
-    }
-
-
-def require(condition: bool, message: str) -> None:
-    """Raise ``ValueError(message)`` unless ``condition`` holds."""
-    if not condition:
-        raise ValueError(message)
-
-
-def require_between(name: str, value: float, low: float, high: float) -> None:
-    """Raise ``ValueError`` unless ``low <= value <= high`` (both ends allowed, NaN refused)."""
-    require(
-        isfinite(value) and low <= value <= high,
-        f"{name} must be between {low:g} and {high:g}, not {value:g}",
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,85 +102,6 @@ class ModelConfig(Section):
             f"image_size must be a positive multiple of {STRIDE}, not {self.image_size}",
         )
         require_between("width", self.width, 0.05, 4.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LossConfig(Section):
-    """Weights of the loss terms and the rules of the objectness target."""
-
-    lambda_coord: float = 5.0
-    lambda_noobj: float = 0.5
-    lambda_class: float = 1.0
-    ignore_iou: float = 0.6
-    objectness_target: Literal["one", "iou"] = "one"
-
-    def __post_init__(self) -> None:
-        for name in ("lambda_coord", "lambda_noobj", "lambda_class"):
-            require_between(name, self.__dict__[name], 0.0, 1e6)
-        require_between("ignore_iou", self.ignore_iou, 0.0, 1.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AugmentConfig(Section):
-    """Random changes of the training images.
-
-    ``brightness`` and ``contrast`` are the half-widths of the factor's range around 1;
-    ``flip`` is the probability of a horizontal mirror image (0 for digits and letters).
-    """
-
-    brightness: float = 0.4
-    contrast: float = 0.4
-    flip: float = 0.5
-
-    def __post_init__(self) -> None:
-        for name in ("brightness", "contrast", "flip"):
-            require_between(name, self.__dict__[name], 0.0, 1.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig(Section):
-    """How the network is trained: optimiser, learning rate, loss, augmentation.
-
-    Over the first ``warmup_epochs`` the learning rate rises linearly from zero. Then, with
-    ``lr_schedule: steps``, it is multiplied by ``lr_gamma`` after each of the epochs
-    ``lr_steps``; with ``linear`` it falls in a straight line to zero at the last epoch.
-    ``momentum`` is AdamW's first beta. ``clip_norm`` bounds the norm of the gradient; 0 leaves
-    it as it is.
-    """
-
-    epochs: int = 160
-    batch_size: int = 16
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    lr: float = 0.001
-    lr_schedule: Literal["steps", "linear"] = "steps"
-    lr_steps: tuple[int, ...] = (60, 90)
-    lr_gamma: float = 0.1
-    warmup_epochs: float = 3.0
-    momentum: float = 0.9
-    weight_decay: float = 0.0005
-    clip_norm: float = 35.0
-    validate_every: int = 5
-    seed: int = 0
-    device: str = "auto"
-    num_workers: int = 4
-    loss: LossConfig = field(default_factory=LossConfig)
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-
-    def __post_init__(self) -> None:
-        require_between("epochs", self.epochs, 1, 1_000_000)
-        require_between("batch_size", self.batch_size, 1, 1_000_000)
-        require(isfinite(self.lr) and self.lr > 0, f"lr must be positive, not {self.lr:g}")
-        require(
-            list(self.lr_steps) == sorted(set(self.lr_steps)) and min(self.lr_steps, default=1) > 0,
-            f"lr_steps must be rising epochs, not {list(self.lr_steps)}",
-        )
-        require_between("lr_gamma", self.lr_gamma, 0.0, 1.0)
-        require_between("warmup_epochs", self.warmup_epochs, 0.0, 1_000_000)
-        require_between("momentum", self.momentum, 0.0, 0.9999)
-        require_between("weight_decay", self.weight_decay, 0.0, 1.0)
-        require_between("clip_norm", self.clip_norm, 0.0, 1e9)
-        require_between("validate_every", self.validate_every, 1, 1_000_000)
-        require_between("num_workers", self.num_workers, 0, 1024)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,7 @@ PARAMETERS = "parameters.json"
 ENVIRONMENT = "environment.json"
 HASHES = "hashes.json"
 METRICS = "metrics.json"
+EVALUATION = "evaluation.json"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from yolov2 import run_folder
-from yolov2.config import EvaluateConfig, ModelConfig, TrainConfig, require
+from yolov2.config import EvaluateConfig, ModelConfig
 from yolov2.data.dataset import DetectionDataset, evaluation_loader
 from yolov2.data.table import LabelTables, digest
 from yolov2.detection.detections import ground_truth
@@ -19,6 +19,8 @@ from yolov2.network.checkpoint import load_detector, read_checkpoint, save_check
 from yolov2.network.device import resolve_device
 from yolov2.network.yolov2 import YOLOv2
 from yolov2.run_folder import BEST, ENVIRONMENT, HASHES, HISTORY, LAST, PARAMETERS
+from yolov2.section import require
+from yolov2.train_config import TrainConfig
 from yolov2.training.loop import EpochReport, Progress, Training, silent
 
 

@@ -12,7 +12,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
 from pipeline.params.schema import Params
-from yolov2.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
+from yolov2.config import DataConfig, ModelConfig
+from yolov2.train_config import AugmentConfig, TrainConfig
 
 FULL = Params()
 DEMO = Params(

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
 from pipeline.paths import PARAMS
@@ -18,12 +19,10 @@ from yolov2.config import (
     EvaluateConfig,
     ExportConfig,
     ModelConfig,
-    Section,
-    TrainConfig,
     ValidateConfig,
-    require,
-    require_between,
 )
+from yolov2.section import Section, require, require_between
+from yolov2.train_config import TrainConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +137,7 @@ def load(path: Path = PARAMS) -> Params:
 def _explain(path: Path, document: Any, error: ValidationError) -> str:
     """One line for the first mistake: file, line, key, value, what is wrong."""
     first = error.errors(include_url=False)[0]
-    where = [part for part in first["loc"] if isinstance(part, str | int)]
+    where = list(first["loc"])
     key = ".".join(str(part) for part in where)
     at = f"{path}:{_line(document, where)}"
     if first["type"] == "unexpected_keyword_argument":
@@ -155,14 +154,13 @@ def _line(document: Any, where: list[str | int]) -> int:
     """Line (1-based) of the value at ``where``, or of its nearest parent."""
     line = 1
     for part in where:
-        if isinstance(document, Mapping) and part in document:
+        if isinstance(document, CommentedMap) and part in document:
             line = document.lc.key(part)[0] + 1
-            document = document[part]
-        elif isinstance(document, list) and isinstance(part, int) and part < len(document):
+        elif isinstance(document, CommentedSeq) and part in range(len(document)):
             line = document.lc.item(part)[0] + 1
-            document = document[part]
         else:
             break
+        document = document[part]
     return line
 
 

@@ -31,6 +31,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 """The layers, lowest first; within one layer everybody may import everybody, without cycles."""
 
 SAME_LAYER = {
+    "yolov2.section": "yolov2.config",
+    "yolov2.train_config": "yolov2.config",
     "yolov2.run_folder": "yolov2.runs",
     "yolov2.commands": "yolov2.cli",
     "yolov2.__main__": "yolov2.cli",
@@ -38,7 +40,7 @@ SAME_LAYER = {
 """Modules that form one layer with another of a different name."""
 
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
-    "mlflow": ("pipeline.mlflow_store", "pipeline.registry", "pipeline.serving"),
+    "mlflow": ("pipeline.mlflow_store", "pipeline.served_model", "pipeline.serving"),
     "prefect": ("flows",),
     "great_expectations": ("pipeline.validate", "pipeline.expectations"),
     "dvc": ("pipeline",),

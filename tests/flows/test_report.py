@@ -70,5 +70,5 @@ def test_runs_of_the_embedded_store_name_the_command(
     if address:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     page = mlflow_page(finished)
-    assert "| training | `1a2b` |" in page
-    assert "`make ui`" in page
+    assert "| training | [1a2b](http://127.0.0.1:5000/#/runs/1a2b) |" in page
+    assert page.endswith(f"The links work while `make ui` runs in {finished}.")

@@ -1,7 +1,10 @@
 """A fresh sqlite store for a test, copied from one that is made once: its schema takes seconds."""
 
+import importlib
 import shutil
+import warnings
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -23,3 +26,11 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Pat
     shutil.copyfile(empty_store, tmp_path / "mlflow.db")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def pyfunc() -> ModuleType:
+    """``mlflow.pyfunc``, whose first import warns about MLflow's own classes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*Any type hint is inferred as AnyType")
+        return importlib.import_module("mlflow.pyfunc")

@@ -1,5 +1,7 @@
 import json
+import os
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
@@ -10,8 +12,7 @@ from pipeline.register import register
 from pipeline.registry import CHALLENGER, CHAMPION, Registry
 from pipeline.tracking import log_evaluation
 from tests.pipeline import tracked
-from tests.pipeline.test_serving import png
-from tests.pipeline.tracked import CONFIG, PARAMETERS, open_store
+from tests.pipeline.tracked import CONFIG, PARAMETERS, open_store, png
 
 
 @pytest.fixture
@@ -40,21 +41,22 @@ def test_registered_version(result: Path) -> None:
     assert found.description.startswith("YOLOv2, test AP **0.500**, AP50 **0.750**")
     assert f"runs/{evaluate.info.run_id}" in found.description
     model_id = train_record()["model_id"]
-    assert found.model_id == model_id
-    assert registry.store.client.get_logged_model(model_id).status == "READY"
+    assert found.source == f"models:/{model_id}"
+    model = registry.store.client.get_logged_model(model_id)
+    assert model.status == "READY"
+    assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": "trial-model", "version": 1}]
+    assert "MLFLOW_TRACKING_URI" not in os.environ
 
 
 def train_record() -> dict[str, Any]:
     return dict(json.loads(paths.TRAIN_RUN.read_text()))
 
 
-def test_registered_model_detects(result: Path) -> None:
-    import mlflow.pyfunc
-
+def test_registered_model_detects(result: Path, pyfunc: ModuleType) -> None:
     register(CONFIG)
     registry = Registry(CONFIG)
     place = registry.store.client.get_model_version_download_uri("trial-model", "1")
-    model = mlflow.pyfunc.load_model(place)
+    model = pyfunc.load_model(place)
     table = model.predict(pd.DataFrame({"image": [png(255)]}))
     assert [item["class_name"] for item in json.loads(table["detections"][0])] == ["cat", "dog"]
     assert model.metadata.run_id == train_record()["run_id"]

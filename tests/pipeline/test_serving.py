@@ -1,11 +1,12 @@
 import base64
+import importlib
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 from textwrap import dedent
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,20 +14,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pipeline import serving
-from pipeline.registry import SERVED_MODULES, save_served_model
+from pipeline.served_model import SERVED_MODULES, save_served_model
 from tests.architecture.imports import closure, read_tree
-from tests.pipeline.tracked import write_graph
+from tests.pipeline.tracked import png, write_graph
 from yolov2.boxes import Letterbox
 from yolov2.config import DetectConfig
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def png(red: int, width: int = 128, height: int = 64) -> bytes:
-    file = BytesIO()
-    Image.new("RGB", (width, height), (red, 0, 0)).save(file, "PNG")
-    return file.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +33,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(folder: Path) -> Iterator[Any]:
+def model(folder: Path, pyfunc: ModuleType) -> Iterator[Any]:
     """The model as MLflow loads it; afterwards Python looks where it looked before."""
-    import mlflow.pyfunc
-
     path = list(sys.path)
-    yield mlflow.pyfunc.load_model(str(folder))
+    yield pyfunc.load_model(str(folder))
     sys.path[:] = path
+
+
+@pytest.fixture(scope="module")
+def serving(pyfunc: ModuleType) -> ModuleType:
+    """``pipeline.serving``, not imported before a test needs it: MLflow's part takes seconds."""
+    return importlib.import_module("pipeline.serving")
 
 
 def answers(model: Any, images: list[Any], **params: Any) -> list[Any]:
@@ -122,7 +120,7 @@ def test_bad_threshold(model: Any) -> None:
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7])
-def test_suppression_equals_torchvision(threshold: float) -> None:
+def test_suppression_equals_torchvision(serving: ModuleType, threshold: float) -> None:
     import torch
     from torchvision.ops import batched_nms
 
@@ -137,7 +135,7 @@ def test_suppression_equals_torchvision(threshold: float) -> None:
     assert serving.suppress(boxes, classes, threshold).tolist() == wanted.tolist()
 
 
-def test_postprocessing_equals_detection_with_torch() -> None:
+def test_postprocessing_equals_detection_with_torch(serving: ModuleType) -> None:
     import torch
 
     from yolov2.detection.postprocess import postprocess
@@ -165,7 +163,7 @@ def test_postprocessing_equals_detection_with_torch() -> None:
         np.testing.assert_array_equal(class_ids, torch_found.class_ids)
 
 
-def test_broken_weights_are_said() -> None:
+def test_broken_weights_are_said(serving: ModuleType) -> None:
     from mlflow.exceptions import MlflowException
 
     box = Letterbox(width=8, height=8, side=32)
@@ -207,3 +205,39 @@ def test_requirements_are_pinned(folder: Path) -> None:
         "pillow",
     }
     assert all("==" in line for line in lines)
+
+
+@pytest.mark.slow
+def test_served_detections_are_those_of_the_checkpoint(tmp_path: Path, pyfunc: ModuleType) -> None:
+    import torch
+
+    from yolov2.config import ExportConfig
+    from yolov2.detection.artefacts import export_checkpoint
+    from yolov2.detection.detect import Detector
+    from yolov2.network.checkpoint import save_checkpoint
+    from yolov2.network.yolov2 import YOLOv2
+
+    torch.manual_seed(0)
+    network = YOLOv2(3, ((1.0, 1.0), (0.5, 2.0)), width=0.05)
+    names = ("cat", "dog", "owl")
+    save_checkpoint(tmp_path / "best.pt", network, class_names=names, image_size=96)
+    rng = np.random.default_rng(0)
+    images = [tmp_path / f"{i}.png" for i in range(3)]
+    for path, (height, width) in zip(images, ((50, 120), (97, 31), (96, 96)), strict=True):
+        Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(path)
+    exported = list(export_checkpoint(tmp_path / "best.pt", tmp_path, images, ExportConfig()))
+    save_served_model(tmp_path / "model", {item.name: item.path for item in exported})
+    config = DetectConfig(conf_threshold=0.0, nms_threshold=0.45, max_detections=25)
+    wanted = Detector.load(tmp_path / "best.pt", "cpu", config)(images)
+    before = list(sys.path)
+    model = pyfunc.load_model(str(tmp_path / "model"))
+    sys.path[:] = before
+    params = {"conf_threshold": 0.0, "nms_threshold": 0.45, "max_detections": 25}
+    served = answers(model, [path.read_bytes() for path in images], **params)
+    assert all(len(each) > 3 for each in wanted)
+    for found, torch_found in zip(served, wanted, strict=True):
+        assert [item["class_id"] for item in found] == torch_found.class_ids.tolist()
+        scores = [item["score"] for item in found]
+        np.testing.assert_allclose(scores, torch_found.scores, atol=1e-5)
+        boxes = [item["box"] for item in found]
+        np.testing.assert_allclose(boxes, torch_found.boxes_xyxy, atol=0.02)

@@ -67,6 +67,16 @@ def test_folder_becomes_two_runs(repository: Path, folder: Path) -> None:
     assert data.dataset.digest == "c" * 36
 
 
+def test_evaluation_on_other_data_and_thresholds(repository: Path, folder: Path) -> None:
+    settings = {"split": "test", "nms_threshold": 0.45}
+    tracked.write_json(folder / "evaluation.json", parameters=settings, data={"test": "7" * 64})
+    import_folder(CONFIG, folder)
+    (run,) = tracked.runs(open_store(), "evaluate")
+    assert run.data.params["evaluate.nms_threshold"] == "0.45"
+    assert run.data.tags["data.test"] == "7" * 64
+    assert run.inputs.dataset_inputs[0].dataset.digest == "7" * 36
+
+
 def test_second_import_adds_nothing(repository: Path, folder: Path) -> None:
     made = import_folder(CONFIG, folder)
     again = import_folder(CONFIG, folder)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import time
+from io import BytesIO
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from pipeline import paths
 from pipeline.evaluation_files import flat_metrics
@@ -87,6 +89,13 @@ def files(store: Store, run_id: str, folder: str | None = None) -> set[str]:
 
 def curve(store: Store, run_id: str, name: str) -> list[tuple[int, float]]:
     return [(m.step, m.value) for m in store.client.get_metric_history(run_id, name)]
+
+
+def png(red: int, width: int = 128, height: int = 64) -> bytes:
+    """A one-coloured picture as the bytes of its file."""
+    file = BytesIO()
+    Image.new("RGB", (width, height), (red, 0, 0)).save(file, "PNG")
+    return file.getvalue()
 
 
 def write_graph(path: Path, scale: float = 1.0, *, side: int = 64) -> None:

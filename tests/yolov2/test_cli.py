@@ -16,15 +16,13 @@ from yolov2.commands import detect, info
 from yolov2.commands.options import section_from
 from yolov2.config import (
     AnchorsConfig,
-    AugmentConfig,
     DetectConfig,
     EvaluateConfig,
     ExportConfig,
-    LossConfig,
     ModelConfig,
-    TrainConfig,
     ValidateConfig,
 )
+from yolov2.train_config import AugmentConfig, LossConfig, TrainConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("train", "detect", "evaluate", "export", "anchors", "validate", "info")

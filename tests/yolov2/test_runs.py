@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from tests.yolov2.scenes import squares
-from yolov2.config import AugmentConfig, LossConfig, ModelConfig, TrainConfig
+from yolov2.config import ModelConfig
 from yolov2.network.checkpoint import load_detector, read_checkpoint
 from yolov2.run_folder import locked
 from yolov2.runs import TrainingInputs, finished, train_run
+from yolov2.train_config import AugmentConfig, LossConfig, TrainConfig
 from yolov2.training.loop import NonFiniteLossError
 
 ANCHORS = ((0.6, 0.6), (1.0, 1.0))

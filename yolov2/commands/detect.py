@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yolov2.commands.options import add_device, add_section, section_from
-from yolov2.config import DetectConfig, require
+from yolov2.config import DetectConfig
+from yolov2.section import require
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -1,6 +1,7 @@
 """``yolov2 evaluate``."""
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
 from yolov2.commands.options import add_data, add_device, add_section, section_from
@@ -57,9 +58,10 @@ def run(args: argparse.Namespace) -> int:
     data = load_data(args)
 
     # late: mistakes in the data are shown before torch is loaded
+    from yolov2.data.table import digest
     from yolov2.detection.evaluate import evaluate_checkpoint, write_metrics, write_report
     from yolov2.network.device import resolve_device
-    from yolov2.run_folder import METRICS
+    from yolov2.run_folder import EVALUATION, METRICS, write_json
 
     weights = Path(args.weights)
     evaluated = evaluate_checkpoint(
@@ -73,6 +75,8 @@ def run(args: argparse.Namespace) -> int:
     )
     folder = Path(args.save_dir) if args.save_dir else weights.parent
     write_metrics(evaluated.evaluation, folder / METRICS)
+    about = {"parameters": asdict(config), "data": digest(data.tables)}
+    write_json(folder / EVALUATION, about)
     write_report(evaluated, data.tables, data.root, folder / "evaluate", config.pictures)
     print(table(evaluated.evaluation.stats, evaluated.evaluation.per_class))
     print(f"report: {folder / METRICS}, {folder / 'evaluate'}")

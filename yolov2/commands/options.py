@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from yolov2.config import DataConfig, Policy, Section, ValidateConfig
+from yolov2.config import DataConfig, Policy, ValidateConfig
+from yolov2.section import Section
 
 SectionType = TypeVar("SectionType", bound=Section)
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yolov2.commands.options import add_data, add_device, add_section, section_from
-from yolov2.config import AnchorsConfig, AugmentConfig, LossConfig, ModelConfig, TrainConfig
+from yolov2.config import AnchorsConfig, ModelConfig
+from yolov2.train_config import AugmentConfig, LossConfig, TrainConfig
 
 if TYPE_CHECKING:
     from yolov2.training.loop import EpochReport

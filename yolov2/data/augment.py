@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from yolov2.config import AugmentConfig
+from yolov2.train_config import AugmentConfig
 
 
 def augment_image(

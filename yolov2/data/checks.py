@@ -1,34 +1,17 @@
 """From a data set to its label table: read, judge, apply the policies (see ``rules``)."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from yolov2.config import ValidateConfig
-from yolov2.data.description import DataDescription, read_description
+from yolov2.data.description import DataDescription
 from yolov2.data.findings import find_problems
-from yolov2.data.problems import DataError, Kind, Problem, errors
+from yolov2.data.problems import Kind, Problem, errors
 from yolov2.data.raw_tables import Progress, RawTables, read_raw_tables
 from yolov2.data.rules import BoolArray, box_faults, left_out
 from yolov2.data.table import LabelTables
-
-
-def validate_data(
-    description_file: Path, config: ValidateConfig, progress: Progress | None = None
-) -> tuple[LabelTables, list[Problem]]:
-    """The label table of the data set, and the problems that did not stop.
-
-    Raises:
-        DataError: there are problems whose policy is ``error``; its text lists them.
-        ValueError: the description is wrong, a split has no labels at all, or no image of it
-            can be used.
-    """
-    raw = read_raw_tables(read_description(description_file), progress)
-    tables, problems = judge(raw, config)
-    refuse(tables, problems, raw)
-    return tables, problems
 
 
 def load_tables(
@@ -36,28 +19,28 @@ def load_tables(
 ) -> tuple[LabelTables, list[Problem]]:
     """The label table after the policies, and every problem whose policy is not ``ignore``.
 
-    Problems of the policy ``error`` are for the caller to stop at; see ``validate_data``.
+    Problems of the policy ``error`` are the caller's to stop at, with ``DataError`` for one.
+
+    Raises:
+        ValueError: see ``read_raw_tables`` and ``judge``.
     """
     return judge(read_raw_tables(description, progress), config)
 
 
 def judge(raw: RawTables, config: ValidateConfig) -> tuple[LabelTables, list[Problem]]:
-    """The label table of ``raw`` after the policies, and what was found."""
-    faults = box_faults(raw.boxes, len(raw.class_names), config.edge_tolerance)
-    return _apply(raw, faults, config), find_problems(raw, faults, config)
-
-
-def refuse(
-    tables: LabelTables, problems: Sequence[Problem], raw: RawTables, report: str | None = None
-) -> None:
-    """Stop at data that must not be worked with; ``report`` is the file that has all problems.
+    """The label table of ``raw`` after the policies, and what was found.
 
     Raises:
-        DataError: a problem's policy is ``error``.
-        ValueError: the policies left no image of a split.
+        ValueError: no image of a split can be read, and the policies let that pass.
     """
-    if errors(problems):
-        raise DataError(problems, report)
+    faults = box_faults(raw.boxes, len(raw.class_names), config.edge_tolerance)
+    tables, problems = _apply(raw, faults, config), find_problems(raw, faults, config)
+    if not errors(problems):
+        _refuse_lost_splits(raw, tables)
+    return tables, problems
+
+
+def _refuse_lost_splits(raw: RawTables, tables: LabelTables) -> None:
     for split in raw.images["split"].unique():
         if split not in tables.splits:
             first = raw.images[raw.images["split"] == split].iloc[0]

@@ -17,10 +17,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from yolov2.boxes import FloatArray, Letterbox
-from yolov2.config import AugmentConfig
 from yolov2.data.augment import augment_image
 from yolov2.data.images import letterbox_image, read_image
 from yolov2.data.table import LabelTables
+from yolov2.train_config import AugmentConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,7 +50,9 @@ def letterbox_image(image: Image.Image, side: int) -> tuple[NDArray[np.uint8], L
     if size == (side, side):
         return np.array(image, dtype=np.uint8), box
     canvas = np.full((side, side, 3), CANVAS_GREY, dtype=np.uint8)
-    canvas[box.top : box.top + box.new_height, box.left : box.left + box.new_width] = image
+    rows = slice(box.top, box.top + box.new_height)
+    columns = slice(box.left, box.left + box.new_width)
+    canvas[rows, columns] = np.asarray(image)
     return canvas, box
 
 

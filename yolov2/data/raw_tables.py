@@ -135,9 +135,9 @@ def _image_columns(probes: Sequence[ImageProbe]) -> pd.DataFrame:
 def _box_table(blocks: Sequence[NDArray[np.float64]]) -> pd.DataFrame:
     """One frame of the rows (N, 6) line, class, cx, cy, w, h of each image in turn."""
     line, class_id, cx, cy, w, h = np.concatenate(blocks).T  # each (N,)
-    half = np.abs([w, h]) / 2  # (2, N)
+    centre, half = np.array([cx, cy]), np.abs([w, h]) / 2  # (2, N)
     with np.errstate(over="ignore"):  # a box as large as the numbers go is outside all the same
-        (left, top), (right, bottom) = [cx, cy] - half, [cx, cy] + half  # each (N,)
+        (left, top), (right, bottom) = centre - half, centre + half  # each (N,)
     return pd.DataFrame(
         {
             "row": np.repeat(np.arange(len(blocks)), [len(block) for block in blocks]),

@@ -93,9 +93,7 @@ class LabelTables:
             images = _read(folder / IMAGES_FILE, IMAGES_SCHEMA)
             labels = _read(folder / LABELS_FILE, LABELS_SCHEMA)
         except FileNotFoundError as error:
-            raise ValueError(
-                f"{error.filename} not found: run the stage validate"
-            ) from None
+            raise ValueError(f"{error.filename} not found: run the stage validate") from None
         except (pa.ArrowInvalid, KeyError, TypeError, json.JSONDecodeError) as error:
             raise ValueError(
                 f"the label table in {folder} cannot be read ({error}): run validate again"

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from yolov2.config import require
 from yolov2.network.yolov2 import YOLOv2
+from yolov2.section import require
 
 FORMAT = 1
 

@@ -3,10 +3,11 @@
 Letters of the shapes: C channels, H W rows and columns of a map.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from yolov2.config import STRIDE
 from yolov2.network.yolov2 import YOLOv2
@@ -47,30 +48,10 @@ def summarise(network: YOLOv2, image_size: int) -> Summary:
     Raises:
         ValueError: ``image_size`` is not a multiple of 32.
     """
-    layers: list[Layer] = []
-
-    def record(name: str, module: nn.Module, output: Tensor) -> None:
-        channels, height, width = output.shape[1:]
-        parameters = sum(p.numel() for p in module.parameters())
-        macs = 0
-        if isinstance(module, nn.Conv2d):
-            macs = module.weight.numel() * height * width
-            norm = modules.get(name.rsplit(".", 1)[0] + ".1")
-            if isinstance(norm, nn.BatchNorm2d):
-                parameters += sum(p.numel() for p in norm.parameters())
-        layers.append(
-            Layer(
-                name=name,
-                kind=_kind(module),
-                output=(channels, height, width),
-                parameters=parameters,
-                macs=macs,
-            )
-        )
-
     modules = dict(network.named_modules())
+    outputs: dict[str, torch.Size] = {}
     hooks = [
-        module.register_forward_hook(lambda m, _, output, name=name: record(name, m, output))
+        module.register_forward_hook(lambda m, _, out, name=name: outputs.update({name: out.shape}))
         for name, module in modules.items()
         if isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.PixelUnshuffle)
     ]
@@ -82,9 +63,10 @@ def summarise(network: YOLOv2, image_size: int) -> Summary:
         network.train(was_training)
         for hook in hooks:
             hook.remove()
+    layers = tuple(_layer(name, modules, shape) for name, shape in outputs.items())
     cells = image_size // STRIDE
     return Summary(
-        layers=tuple(layers),
+        layers=layers,
         parameters=sum(p.numel() for p in network.parameters()),
         gmac=sum(layer.macs for layer in layers) / 1e9,
         grid=(cells, cells),
@@ -92,6 +74,26 @@ def summarise(network: YOLOv2, image_size: int) -> Summary:
         image_size=image_size,
         num_classes=network.num_classes,
         width=network.width,
+    )
+
+
+def _layer(name: str, modules: Mapping[str, nn.Module], shape: torch.Size) -> Layer:
+    """The figures of one layer, a convolution with the batch norm that follows it."""
+    module = modules[name]
+    channels, height, width = shape[1:]
+    parameters = sum(p.numel() for p in module.parameters())
+    macs = 0
+    if isinstance(module, nn.Conv2d):
+        macs = module.weight.numel() * height * width
+        norm = modules.get(name.rsplit(".", 1)[0] + ".1")
+        if isinstance(norm, nn.BatchNorm2d):
+            parameters += sum(p.numel() for p in norm.parameters())
+    return Layer(
+        name=name,
+        kind=_kind(module),
+        output=(channels, height, width),
+        parameters=parameters,
+        macs=macs,
     )
 
 

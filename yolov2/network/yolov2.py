@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from yolov2.config import STRIDE, require
+from yolov2.config import STRIDE
 from yolov2.network.darknet import Darknet19, convolution, scaled
+from yolov2.section import require
 
 START_OBJECTNESS = 0.01
 """Objectness of the untrained network: most slots are empty, so most of the first loss is gone
@@ -83,6 +84,6 @@ class YOLOv2(nn.Module):
             )
         early, late = self.trunk(images)
         joined = torch.cat((self.passthrough(early), self.head(late)), dim=1)
-        raw = self.output(self.joined(joined))  # (B, A*(5+C), H, W)
+        raw: Tensor = self.output(self.joined(joined))  # (B, A*(5+C), H, W)
         raw = raw.unflatten(1, (self.num_anchors, 5 + self.num_classes))
         return raw.permute(0, 1, 3, 4, 2)  # (B, A, H, W, 5+C)

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from yolov2.config import TrainConfig
 from yolov2.data.dataset import Batch, DetectionDataset, EpochSampler, training_loader
+from yolov2.network.device import has_bfloat16
 from yolov2.network.yolov2 import YOLOv2
+from yolov2.train_config import TrainConfig
 from yolov2.training.loss import Loss, yolov2_loss
 from yolov2.training.schedule import build_optimizer, learning_rate
 
@@ -81,6 +82,7 @@ class Training:
         self.config = config
         self.device = device
         self.score = score
+        self.bfloat16 = config.amp == "bf16" or (config.amp == "auto" and has_bfloat16(device))
         self.optimizer = build_optimizer(network, config)
         self.epoch = 0
         self.best = float("-inf")
@@ -151,7 +153,8 @@ class Training:
         images = batch.images.to(self.device, non_blocking=True)
         images = images.to(torch.float32, memory_format=torch.channels_last) / 255
         targets = batch.targets.to(self.device, non_blocking=True)
-        raw = self.network(images)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            raw = self.network(images)
         loss = yolov2_loss(raw, targets, self.network.anchors, self.config.loss)
         if not torch.isfinite(loss.total):
             raise NonFiniteLossError(self._explain(batch, loss, step))

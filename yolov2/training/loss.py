@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 
-from yolov2.config import LossConfig
 from yolov2.network.decode import decode_boxes
+from yolov2.train_config import LossConfig
 from yolov2.training.targets import aligned_iou, assign, best_iou
 
 

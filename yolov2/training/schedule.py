@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from yolov2.config import TrainConfig
+from yolov2.train_config import TrainConfig
 
 
 def build_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:

@@ -11,7 +11,8 @@ import pytest
 
 from tests.datasets import picture, write_dataset
 from yolov2.config import ValidateConfig
-from yolov2.data.checks import validate_data
+from yolov2.data.checks import load_tables
+from yolov2.data.description import read_description
 from yolov2.data.table import (
     DATASET_FILE,
     IMAGES_FILE,
@@ -32,7 +33,13 @@ LABELS = {
 
 def make(root: Path) -> LabelTables:
     file = write_dataset(root, LABELS, images={"train/b.jpg": picture(64, 16)})
-    return validate_data(file, ValidateConfig())[0]
+    return load(file)
+
+
+def load(file: Path) -> LabelTables:
+    tables, problems = load_tables(read_description(file), ValidateConfig())
+    assert not problems
+    return tables
 
 
 def test_columns_and_values_by_hand(tmp_path: Path) -> None:
@@ -115,7 +122,7 @@ def test_moved_data_set_gives_the_same_bytes(
     (tmp_path / "far/away").mkdir(parents=True)
     shutil.move(tmp_path / "here", tmp_path / "far/away/images")
     monkeypatch.chdir(tmp_path / "far")
-    tables, _ = validate_data(Path("away/images/data.yaml"), ValidateConfig())
+    tables = load(Path("away/images/data.yaml"))
     tables.write(tmp_path / "second")
     for name in FILES:
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
@@ -132,11 +139,11 @@ def test_digest_is_that_of_the_content(tmp_path: Path) -> None:
     for name in ("images/val/a.jpg", "labels/val/a.txt"):
         path = tmp_path / name
         path.rename(path.with_stem("renamed"))
-    assert digest(validate_data(tmp_path / "data.yaml", ValidateConfig())[0]) == before
+    assert digest(load(tmp_path / "data.yaml")) == before
 
     # the smallest change of a box does, in its split and the whole, and nowhere else
     label.with_stem("renamed").write_text("0 .5 .5 .25000000000000006 .5")
-    after = digest(validate_data(tmp_path / "data.yaml", ValidateConfig())[0])
+    after = digest(load(tmp_path / "data.yaml"))
     assert [name for name in before if before[name] != after[name]] == ["val", "all"]
 
 

@@ -65,7 +65,7 @@ def test_every_weight_reaches_the_output() -> None:
 
 
 def test_passthrough_keeps_the_stride_16_detail() -> None:
-    """Space-to-depth: an output cell holds the four pixels of its 2x2 square, channel by channel."""
+    """Space-to-depth: an output cell holds the four pixels of its 2x2 square."""
     unshuffle = YOLOv2(1, DEFAULT_ANCHORS, width=0.125).passthrough[0]
     assert isinstance(unshuffle, nn.PixelUnshuffle)
     cell = unshuffle(torch.arange(16.0).view(1, 1, 4, 4))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from yolov2.config import LossConfig
+from yolov2.train_config import LossConfig
 from yolov2.training.loss import yolov2_loss
 from yolov2.training.targets import assign, best_iou
 

@@ -16,7 +16,10 @@ MARGIN = 2
 """Empty cells around them: strokes fade out instead of ending at the frame."""
 STROKE = (0.3, 0.7)
 """Grey values (0 paper, 1 ink) between which a stroke's edge rises from nothing to full."""
-HALO = (0.0, 0.4)
+HALO = (0.0, 0.3)
+"""The same for the dark halo, which is wider than the stroke."""
+LIGHT = 0.75
+"""Least luminance of ink (0-1)."""
 VISIBLE = 0.5
 """Coverage (0-1) from which a pixel counts as ink when the box is drawn."""
 LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -92,8 +95,8 @@ def _smooth_step(values: FloatMap, low: float, high: float) -> FloatMap:
 def paint(canvas: FloatMap, ink: Ink, x: int, y: int, rng: np.random.Generator) -> None:
     """Blend ``ink`` into ``canvas`` (S, S, 3), its visible part from column x, row y on.
 
-    Strokes are light on a dark ground and dark on a light one, under them lies a soft halo of
-    the opposite.
+    Strokes have a light tint; under them lies a soft dark halo, the darker the lighter the
+    ground, so that every digit stands out from its photograph.
     """
     left, top = x - ink.left, y - ink.top
     side = len(ink.grey)
@@ -102,23 +105,17 @@ def paint(canvas: FloatMap, ink: Ink, x: int, y: int, rng: np.random.Generator) 
     inside = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
     region = canvas[y0:y1, x0:x1]
     brightness = float((region @ LUMINANCE).mean())
-    light = brightness + rng.uniform(-0.1, 0.1) < 0.5
-    halo = rng.uniform(0.0, 0.4) * _smooth_step(ink.grey[inside], *HALO)[..., None]
-    region += halo * (np.float32(not light) - region)
-    strokes = rng.uniform(0.85, 1.0) * ink.coverage[inside][..., None]
-    region += strokes * (_tint(light, brightness, rng) - region)
+    darkness = 0.3 + 0.5 * brightness + rng.uniform(-0.1, 0.1)
+    region *= 1 - np.float32(darkness) * _smooth_step(ink.grey[inside], *HALO)[..., None]
+    strokes = np.float32(rng.uniform(0.9, 1.0)) * ink.coverage[inside][..., None]
+    region += strokes * (_tint(rng) - region)
 
 
-def _tint(light: bool, brightness: float, rng: np.random.Generator) -> FloatMap:
-    """A random colour (3,) in [0, 1], clearly lighter or darker than ``brightness``."""
+def _tint(rng: np.random.Generator) -> FloatMap:
+    """A random light colour (3,) in [0, 1], its luminance at least ``LIGHT``."""
     colour = rng.random(3, dtype=np.float32)
-    if light:
-        wanted = rng.uniform(min(max(0.7, brightness + 0.4), 1.0), 1.0)
-    else:
-        wanted = rng.uniform(0.0, max(min(0.3, brightness - 0.4), 0.0))
+    wanted = rng.uniform(LIGHT, 1.0)
     present = float(colour @ LUMINANCE)
     if present < wanted:
-        colour = colour + (1 - colour) * np.float32((wanted - present) / (1 - present))
-    else:
-        colour = colour * np.float32(wanted / present)
-    return np.asarray(colour, dtype=np.float32)
+        return np.asarray(colour + (1 - colour) * np.float32((wanted - present) / (1 - present)))
+    return np.asarray(colour * np.float32(wanted / present))

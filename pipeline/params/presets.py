@@ -13,20 +13,23 @@ from ruamel.yaml.comments import CommentedSeq
 
 from pipeline.params.schema import Params
 from yolov2.config import DataConfig, ModelConfig
-from yolov2.train_config import AugmentConfig, TrainConfig
+from yolov2.train_config import AugmentConfig, LossConfig, TrainConfig
 
 FULL = Params()
 DEMO = Params(
     data=DataConfig(config="data/digits/digits.yaml"),
     model=ModelConfig(image_size=128, width=0.25),
     train=TrainConfig(
-        epochs=12,
-        batch_size=32,
-        lr=0.002,
-        lr_steps=(8, 11),
+        epochs=16,
+        batch_size=16,
+        lr=0.01,
+        lr_schedule="linear",
         warmup_epochs=1.0,
+        clip_norm=20.0,
         validate_every=4,
         num_workers=0,
+        # ten classes from few steps: what a digit is takes longest to learn
+        loss=LossConfig(lambda_class=5.0),
         augment=AugmentConfig(brightness=0.2, contrast=0.2, flip=0.0),
     ),
 )

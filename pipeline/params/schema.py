@@ -65,9 +65,9 @@ class DigitsConfig(Section):
     val_scenes: int = 500
     test_scenes: int = 600
     min_objects: int = 1
-    max_objects: int = 4
-    min_size: int = 24
-    max_size: int = 56
+    max_objects: int = 3
+    min_size: int = 44
+    max_size: int = 72
     rotation: float = 15.0
     background_share: float = 0.02
 

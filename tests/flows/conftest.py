@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,28 @@ def environment(workspace: Path) -> dict[str, str]:
     """Environment for the flow programs: Prefect's home is in the working copy."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
     return kept | {"PREFECT_HOME": str(workspace / ".prefect"), "LEASH_GRACE_SECONDS": "10"}
+
+
+@pytest.fixture
+def launch(
+    workspace: Path, environment: dict[str, str]
+) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts ``python -m MODULE ARGUMENT ...`` in the working copy, output in ``output.log``.
+
+    What a failing test leaves running is killed; its children are on a leash.
+    """
+    started: list[subprocess.Popen[str]] = []
+
+    def launch(module: str, *arguments: str) -> subprocess.Popen[str]:
+        with (workspace / "output.log").open("w") as log:
+            command = [sys.executable, "-m", module, *arguments]
+            process = subprocess.Popen(
+                command, cwd=workspace, env=environment, stdout=log, stderr=log, text=True
+            )
+        started.append(process)
+        return process
+
+    yield launch
+    for process in started:
+        process.kill()
+        process.wait()

@@ -1,28 +1,12 @@
-"""Starting the flow programs as a person does, and looking at what they leave behind."""
+"""Watching a flow program in a working copy, and looking at what it leaves behind."""
 
 import sqlite3
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-
-
-def start(
-    module: str, *arguments: str, workspace: Path, environment: Mapping[str, str]
-) -> subprocess.Popen[str]:
-    """``python -m module`` in the working copy; its output goes to ``output.log`` there."""
-    with (workspace / "output.log").open("w") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            cwd=workspace,
-            env=dict(environment),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
 
 
 def wait_for(condition: Callable[[], bool], seconds: float, workspace: Path) -> None:

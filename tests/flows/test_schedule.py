@@ -1,6 +1,8 @@
 import argparse
 import json
 import signal
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -10,10 +12,11 @@ import yaml
 
 from flows.schedule import ON_DEMAND, WEEKLY, deployments, requested
 from pipeline.params.schema import ScheduleConfig
-from tests.flows.programs import family, hanging, output, recorded, start, survivors, wait_for
+from tests.flows.programs import family, hanging, output, recorded, survivors, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = "flows.schedule"
+Launch = Callable[..., subprocess.Popen[str]]
 
 
 def arguments(**given: str) -> argparse.Namespace:
@@ -81,26 +84,26 @@ def state(workspace: Path, run: str) -> dict[str, Any]:
 
 @pytest.mark.services
 def test_cron_creates_a_run_and_stopping_leaves_nothing_behind(
-    workspace: Path, environment: dict[str, str]
+    workspace: Path, launch: Launch
 ) -> None:
     (workspace / "behaviour.txt").write_text("hang\n")
     every_minute = ("--cron", "* * * * *", "--port", "0")
-    process = start(MODULE, *every_minute, workspace=workspace, environment=environment)
-    wait_for(lambda: hanging(workspace), 240, workspace)
+    process = launch(MODULE, *every_minute)
+    wait_for(lambda: hanging(workspace), 300, workspace)
     runs = "select auto_scheduled, state_name from flow_run where state_name != 'Scheduled'"
     assert recorded(workspace, runs) == [(1, "Running")]
 
     # a run of the other deployment beside it is cancelled, with the reason
     beside = run_on_demand(workspace)
-    wait_for(lambda: state(workspace, beside)["type"] == "CANCELLED", 90, workspace)
+    wait_for(lambda: state(workspace, beside)["type"] == "CANCELLED", 300, workspace)
     assert "another pipeline run (process " in state(workspace, beside)["message"]
     assert "is at work in" in state(workspace, beside)["message"]
 
     processes = family(process)
     assert len(processes) >= 7  # two leashes, server, flow, dvc, stage, the stage's child
     process.send_signal(signal.SIGTERM)
-    assert process.wait(90) == 0, output(workspace)
-    assert survivors(processes, 40) == []
+    assert process.wait(120) == 0, output(workspace)
+    assert survivors(processes, 90) == []
     assert (workspace / "checkpoint.txt").read_text() == "saved"
     assert output(workspace).endswith("All deployments have been paused!\n")
     done = "select distinct state_name from flow_run where start_time is not null"
@@ -108,27 +111,27 @@ def test_cron_creates_a_run_and_stopping_leaves_nothing_behind(
 
 
 @pytest.mark.services
-def test_schedule_goes_on_after_it_was_killed(workspace: Path, environment: dict[str, str]) -> None:
+def test_schedule_goes_on_after_it_was_killed(workspace: Path, launch: Launch) -> None:
     (workspace / "behaviour.txt").write_text("hang\n")
-    process = start(MODULE, "--port", "0", workspace=workspace, environment=environment)
-    wait_for(lambda: "Prefect's pages" in output(workspace), 150, workspace)
-    wait_for(lambda: served(workspace), 60, workspace)
+    process = launch(MODULE, "--port", "0")
+    wait_for(lambda: "Prefect's pages" in output(workspace), 300, workspace)
+    wait_for(lambda: served(workspace), 300, workspace)
     run = run_on_demand(workspace)
-    wait_for(lambda: hanging(workspace), 120, workspace)
+    wait_for(lambda: hanging(workspace), 300, workspace)
     processes = family(process)
     process.kill()
     process.wait(20)
-    assert survivors(processes, 40) == []
+    assert survivors(processes, 90) == []
     assert (workspace / "checkpoint.txt").read_text() == "saved"
 
     (workspace / "behaviour.txt").write_text("succeed\n")
-    process = start(MODULE, "--port", "0", workspace=workspace, environment=environment)
-    wait_for(lambda: "Prefect's pages" in output(workspace), 150, workspace)
+    process = launch(MODULE, "--port", "0")
+    wait_for(lambda: "Prefect's pages" in output(workspace), 300, workspace)
     assert state(workspace, run)["type"] == "CRASHED"
     again = run_on_demand(workspace)  # the slot of the run that was cut off is free
-    wait_for(lambda: state(workspace, again)["type"] == "COMPLETED", 120, workspace)
+    wait_for(lambda: state(workspace, again)["type"] == "COMPLETED", 300, workspace)
     process.send_signal(signal.SIGINT)
-    assert process.wait(90) == 0, output(workspace)
+    assert process.wait(120) == 0, output(workspace)
 
 
 def served(workspace: Path) -> bool:

@@ -1,14 +1,16 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from flows.workspace import sole_pipeline
-from tests.flows.programs import family, hanging, output, recorded, start, survivors, wait_for
+from tests.flows.programs import family, hanging, output, recorded, survivors, wait_for
 
 MODULE = "flows.training"
+Launch = Callable[..., subprocess.Popen[str]]
 
 
 def training(workspace: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -86,16 +88,16 @@ def test_flow_completes_then_finds_nothing_to_do_then_fails_in_one_line(
 @pytest.mark.services
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_killed_flow_leaves_a_checkpoint_and_no_process(
-    workspace: Path, environment: dict[str, str], number: int, status: int
+    workspace: Path, environment: dict[str, str], launch: Launch, number: int, status: int
 ) -> None:
     (workspace / "behaviour.txt").write_text("hang\n")
-    process = start(MODULE, workspace=workspace, environment=environment)
-    wait_for(lambda: hanging(workspace), 120, workspace)
+    process = launch(MODULE)
+    wait_for(lambda: hanging(workspace), 300, workspace)
     processes = family(process)
     assert len(processes) >= 6  # two leashes, server, dvc, stage, the stage's child
     process.send_signal(number)
-    assert process.wait(60) == status, output(workspace)
-    assert survivors(processes, 40) == []
+    assert process.wait(120) == status, output(workspace)
+    assert survivors(processes, 90) == []
     assert (workspace / "checkpoint.txt").read_text() == "saved"
 
     (workspace / "behaviour.txt").write_text("succeed\n")

@@ -27,7 +27,7 @@ DEMO = Params(
         warmup_epochs=1.0,
         clip_norm=20.0,
         validate_every=4,
-        num_workers=0,
+        num_workers=1,
         # ten classes from few steps: what a digit is takes longest to learn
         loss=LossConfig(lambda_class=5.0),
         augment=AugmentConfig(brightness=0.2, contrast=0.2, flip=0.0),

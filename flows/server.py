@@ -161,7 +161,6 @@ def _server_environment(home: Path, config: ServerConfig, port: int) -> dict[str
         "PREFECT_HOME": str(home),
         "PREFECT_SERVER_API_HOST": HOST,
         "PREFECT_SERVER_API_PORT": str(port),
-        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home / "ui"),
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         GRACE_VARIABLE: "5",
     }

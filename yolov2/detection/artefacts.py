@@ -25,7 +25,7 @@ from yolov2.detection.proof import (
     prove,
     run_module,
 )
-from yolov2.network.checkpoint import Detector, load_detector
+from yolov2.network.checkpoint import TrainedDetector, load_detector
 from yolov2.network.decode import DecodedYOLOv2
 
 ONNX = "model.onnx"
@@ -155,7 +155,7 @@ def export_report(
     }
 
 
-def _manifest(detector: Detector) -> Manifest:
+def _manifest(detector: TrainedDetector) -> Manifest:
     thresholds = DetectConfig()
     return Manifest(
         class_names=detector.class_names,

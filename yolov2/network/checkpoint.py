@@ -21,7 +21,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Detector:
+class TrainedDetector:
     """A trained network with what is needed to use it.
 
     ``network`` is in evaluation mode; ``image_size`` is the side it was trained for, in pixels.
@@ -104,7 +104,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def load_detector(path: Path, device: torch.device | str = "cpu") -> Detector:
+def load_detector(path: Path, device: torch.device | str = "cpu") -> TrainedDetector:
     """The network of a checkpoint on ``device``, in evaluation mode, with its class names.
 
     Raises:
@@ -120,7 +120,7 @@ def load_detector(path: Path, device: torch.device | str = "cpu") -> Detector:
         network.load_state_dict(model)
     except RuntimeError as error:
         raise ValueError(f"{path}: the weights do not fit the network: {error}") from None
-    return Detector(
+    return TrainedDetector(
         network=network.to(device).eval(),
         class_names=tuple(content["class_names"]),
         image_size=content["image_size"],

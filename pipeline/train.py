@@ -43,7 +43,7 @@ def main() -> None:
     code = code_version()
     key = inputs.fingerprint(code)
     folder = checkpoint_root() / key[:16]
-    if finished(folder, key):
+    if finished(folder, key) and _logged(folder):
         print(f"this training is complete in {folder}: taking its result (delete it to retrain)")
     else:
         _train(params, inputs, folder, code=code, key=key)
@@ -89,7 +89,8 @@ def _train(params: Params, inputs: TrainingInputs, folder: Path, *, code: str, k
         run_id=run_id,
         identity=collect_identity("train"),
     ) as run:
-        write_json(run_file, _run_record(params, run.run_id, run.model_id, key))
+        record = _run_record(params, run.run_id, run.model_id, key)
+        write_json(run_file, record)
         if resuming:
             run.log_history(folder / HISTORY)
         bar = partial(tqdm, disable=None, leave=False, unit="batch")
@@ -98,6 +99,12 @@ def _train(params: Params, inputs: TrainingInputs, folder: Path, *, code: str, k
             print(describe(report), flush=True)
         _plot(folder)
         run.log_artifacts(_results(folder), "training")
+    write_json(run_file, record | {"logged": True})
+
+
+def _logged(folder: Path) -> bool:
+    """Whether the run in MLflow was closed too; a kill may come between the two."""
+    return "logged" in json.loads((folder / RUN).read_text(encoding="utf-8"))
 
 
 def _run_record(params: Params, run_id: str, model_id: str, key: str) -> dict[str, object]:

@@ -31,14 +31,13 @@ demo: $(STAMP) .dvc/plots_offline.html ## the whole pipeline as the DVC experime
 	@$(BIN)/python -m pipeline.register
 	@# 3: refused, because the champion is better; that is an answer, not an error
 	@$(BIN)/python -m pipeline.promote || [ $$? -eq 3 ]
-	@echo
-	@$(BIN)/dvc metrics show
 	@printf '%s\n' '' \
 	  'reports/                 what to read: validation, anchors, curves, mAP, pictures, exports' \
 	  'models/                  best.pt, model.onnx, model.torchscript' \
+	  'dvc metrics show         AP, AP50, by class (source .venv/bin/activate before)' \
 	  'make ui                  the runs and the registered model in MLflow' \
 	  'dvc exp run -S train.epochs=3 -n short && dvc metrics diff demo short' \
-	  '                         a second run beside the first (source .venv/bin/activate before)'
+	  '                         a second run beside the first'
 
 test: $(STAMP) ## the quick tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile

@@ -20,7 +20,7 @@ DEMO = Params(
     data=DataConfig(config="data/digits/digits.yaml"),
     model=ModelConfig(image_size=128, width=0.25),
     train=TrainConfig(
-        epochs=12,
+        epochs=16,
         batch_size=16,
         lr=0.01,
         lr_schedule="linear",

@@ -15,8 +15,8 @@ def build_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Opti
         {"params": plain, "weight_decay": 0.0},
     ]
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=config.lr, betas=(config.momentum, 0.99), fused=True)
-    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, fused=True)
+        return torch.optim.AdamW(groups, lr=config.lr, betas=(config.momentum, 0.99))
+    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
 
 
 def learning_rate(config: TrainConfig, step: int, steps_per_epoch: int) -> float:

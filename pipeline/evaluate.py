@@ -11,6 +11,7 @@ from tqdm import tqdm
 from pipeline import paths
 from pipeline.identity import collect_identity
 from pipeline.params.schema import Params, load
+from pipeline.splits import check_split
 from pipeline.stage import run_stage
 from pipeline.tracking import check_reachable, log_evaluation
 from yolov2.data.description import read_description
@@ -18,7 +19,6 @@ from yolov2.data.table import LabelTables
 from yolov2.detection.evaluate import evaluate_checkpoint, write_metrics, write_report
 from yolov2.detection.metrics import Evaluation
 from yolov2.network.device import resolve_device
-from yolov2.section import require
 
 
 def main() -> None:
@@ -42,17 +42,6 @@ def main() -> None:
     write_report(evaluated, tables, root, paths.EVALUATE_REPORT, params.evaluate.pictures)
     print(describe(evaluation))
     _track(params, evaluation)
-
-
-def check_split(tables: LabelTables, split: str) -> None:
-    """Raise ``ValueError`` unless the data set has images in ``split``; say what to type."""
-    present = tables.images["split"].unique().tolist()
-    other = next((name for name in ("val", "test", "train") if name in present), "val")
-    require(
-        split in present,
-        f"the data set has no {split} split (it has: {', '.join(present)}): evaluate another one "
-        f"with `-S evaluate.split={other}` or in params.yaml",
-    )
 
 
 def describe(evaluation: Evaluation) -> str:

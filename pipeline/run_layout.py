@@ -75,8 +75,9 @@ def history_metrics(history: Path) -> Iterator[tuple[int, dict[str, float]]]:
         epoch = int(row.pop("epoch"))
         row.pop("step", None)
         metrics = row_metrics(row)
-        if row.get("AP", -math.inf) >= best:
-            best = row["AP"]
+        average_precision = row.get("AP", math.nan)  # no column before the first validation
+        if average_precision >= best:
+            best = average_precision
             metrics |= _best(epoch, best)
         yield epoch, finite(metrics)
 

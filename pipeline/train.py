@@ -21,10 +21,12 @@ from tqdm import tqdm
 from pipeline import paths
 from pipeline.identity import collect_identity
 from pipeline.params.schema import Params, load
+from pipeline.splits import check_split
 from pipeline.stage import run_stage
 from pipeline.tracking import check_reachable, open_training_run
 from yolov2.data.description import read_description
 from yolov2.data.table import LabelTables
+from yolov2.network.device import resolve_device
 from yolov2.run_folder import BEST, HISTORY, LAST, write_json
 from yolov2.runs import TrainingInputs, finished, train_run
 from yolov2.training.curves import plot_training_curves
@@ -40,6 +42,8 @@ def main() -> None:
     params = load()
     check_reachable(params.tracking)
     inputs = _inputs(params)
+    check_split(inputs.tables, params.evaluate.split)
+    resolve_device(params.train.device)
     code = code_version()
     key = inputs.fingerprint(code)
     folder = checkpoint_root() / key[:16]

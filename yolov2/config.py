@@ -78,6 +78,7 @@ class AnchorsConfig(Section):
     def __post_init__(self) -> None:
         require_between("k", self.k, 1, 100)
         require_between("restarts", self.restarts, 1, 10_000)
+        require_between("seed", self.seed, 0, 2**32 - 1)
         require(
             self.method != "given" or len(self.given) > 0,
             "method 'given' needs the anchors: given: [[width, height], ...] in grid cells",
@@ -98,8 +99,10 @@ class ModelConfig(Section):
 
     def __post_init__(self) -> None:
         require(
-            self.image_size >= STRIDE and self.image_size % STRIDE == 0,
-            f"image_size must be a positive multiple of {STRIDE}, not {self.image_size}",
+            # one cell of one image is too little for batch norm's statistics
+            self.image_size >= 2 * STRIDE and self.image_size % STRIDE == 0,
+            f"image_size must be a multiple of {STRIDE}, {2 * STRIDE} or more,"
+            f" not {self.image_size}",
         )
         require_between("width", self.width, 0.05, 4.0)
 

@@ -85,4 +85,5 @@ class TrainConfig(Section):
         require_between("weight_decay", self.weight_decay, 0.0, 1.0)
         require_between("clip_norm", self.clip_norm, 0.0, 1e9)
         require_between("validate_every", self.validate_every, 1, 1_000_000)
+        require_between("seed", self.seed, 0, 2**32 - 1)
         require_between("num_workers", self.num_workers, 0, 1024)

@@ -51,16 +51,15 @@ def use_preset(preset: str, data: Path | None) -> None:
         raise ValueError("preset full is for an own data set: name it with --data PATH.yaml")
     params = FULL if preset == "full" else DEMO
     if data is not None:
-        params = replace(params, data=_data_section(data))
+        description = read_description(data)
+        section = DataConfig(config=data.as_posix(), root=root_seen_from(description))
+        params = replace(params, data=section)
+        if "test" not in description.images:
+            params = replace(params, evaluate=replace(params.evaluate, split="val"))
     if PARAMS.exists():
         PARAMS.replace(PARAMS.with_suffix(".yaml.bak"))
     write_text(PARAMS, render(preset, params))
     report(preset, params)
-
-
-def _data_section(data: Path) -> DataConfig:
-    """The section for a description, its ``root`` so that DVC watches all of the data set."""
-    return DataConfig(config=data.as_posix(), root=root_seen_from(read_description(data)))
 
 
 def report(preset: str, params: Params) -> None:
@@ -68,7 +67,8 @@ def report(preset: str, params: Params) -> None:
     model, train = params.model, params.train
     print(
         f"{PARAMS}: preset {preset}, data {params.data.config}, {model.image_size} px, width"
-        f" {model.width:g}, {train.epochs} epochs of batch {train.batch_size}"
+        f" {model.width:g}, {train.epochs} epochs of batch {train.batch_size}, scored on"
+        f" {params.evaluate.split}"
     )
     print("next: dvc repro (or dvc exp run -n NAME)")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
 from pydantic import TypeAdapter, ValidationError
 from ruamel.yaml import YAML
@@ -52,6 +53,10 @@ class ScheduleConfig(Section):
         require(
             len(self.cron.split()) == 5,
             f"cron must have five fields (minute hour day month weekday), not '{self.cron}'",
+        )
+        require(
+            self.timezone in available_timezones(),
+            f"timezone must be a name like UTC or Europe/Berlin, not '{self.timezone}'",
         )
 
 

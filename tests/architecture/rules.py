@@ -42,7 +42,7 @@ SAME_LAYER = {
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "mlflow": ("pipeline.mlflow_store", "pipeline.served_model", "pipeline.serving"),
     "prefect": ("flows",),
-    "great_expectations": ("pipeline.validate", "pipeline.expectations"),
+    "great_expectations": ("pipeline.expectations",),
     "dvc": ("pipeline",),
     "sklearn": ("pipeline",),
 }

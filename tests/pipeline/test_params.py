@@ -39,7 +39,7 @@ def test_full_is_the_published_recipe(tmp_path: Path) -> None:
         ("train:\n  epochs:\n", "2: train.epochs: Input should be a valid integer, not null"),
         ("train:\n  lr: .nan\n", "2: train.lr: Input should be a finite number, not NaN"),
         ("train:\n  epochs: 0\n", "1: train: epochs must be between 1 and 1e+06, not 0"),
-        ("model:\n  image_size: 100\n", "1: model: image_size must be a positive multiple of 32"),
+        ("model:\n  image_size: 100\n", "1: model: image_size must be a multiple of 32, 64"),
         ("train:\n  lr_steps: [9, 3]\n", "1: train: lr_steps must be rising epochs, not [9, 3]"),
         ("anchors:\n  method: given\n", "1: anchors: method 'given' needs the anchors"),
         ("evaluate:\n  split: tset\n", "2: evaluate.split: Input should be 'train', 'val'"),

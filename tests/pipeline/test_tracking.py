@@ -386,3 +386,10 @@ def test_many_processes_may_create_the_store_together(tmp_path: Path) -> None:
     with tracked.processes().Pool(4) as pool:
         experiments = pool.map(tracked.first_connect, [str(tmp_path)] * 4, chunksize=1)
     assert len(set(experiments)) == 1
+
+
+def test_a_history_before_the_first_validation_has_no_best(tmp_path: Path) -> None:
+    history = tmp_path / "history.csv"
+    history.write_text("epoch,step,lr,loss\n1,10,0.1,5.0\n2,20,0.1,4.0\n")
+    rows = dict(run_layout.history_metrics(history))
+    assert rows[2] == {"train/lr": 0.1, "train/loss": 4.0}

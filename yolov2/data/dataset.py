@@ -8,7 +8,7 @@ with any number of loader workers.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +49,10 @@ class Batch:
     targets: Tensor
     image_ids: list[int]
     letterboxes: list[Letterbox]
+
+    def pin_memory(self) -> "Batch":
+        """The batch in page-locked memory; the loader calls it where there is a CUDA card."""
+        return replace(self, images=self.images.pin_memory(), targets=self.targets.pin_memory())
 
 
 class DetectionDataset(Dataset[Item]):

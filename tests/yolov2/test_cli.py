@@ -85,7 +85,7 @@ def test_a_closed_pipe_is_no_mistake():
     ("argv", "error"),
     [
         (["info", "--image-size", "333"],
-         "yolov2 info: error: image_size must be a positive multiple of 32, not 333"),
+         "yolov2 info: error: image_size must be a multiple of 32, 64 or more, not 333"),
         (["info", "--classes", "0"], "yolov2 info: error: num_classes must be at least 1, not 0"),
         (["info", "--weights", "nothing.pt"], "yolov2 info: error: no checkpoint at nothing.pt"),
         (["info", "--weights", "text.pt"],

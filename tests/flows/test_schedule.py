@@ -2,9 +2,11 @@ import argparse
 import json
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
@@ -64,6 +66,18 @@ def test_prefect_yaml_tells_of_the_same_deployments() -> None:
 
 
 def call(workspace: Path, path: str, content: dict[str, Any] | None = None) -> Any:
+    """An answer of the server; it says 503 while its database is busy, and is then asked again."""
+    for _ in range(60):
+        try:
+            return ask(workspace, path, content)
+        except HTTPError as error:
+            if error.code != 503:
+                raise
+        time.sleep(1)
+    return ask(workspace, path, content)
+
+
+def ask(workspace: Path, path: str, content: dict[str, Any] | None) -> Any:
     port = (workspace / ".prefect" / "server.address").read_text().split()[0]
     body = None if content is None else json.dumps(content).encode()
     request = Request(

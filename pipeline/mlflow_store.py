@@ -4,18 +4,16 @@ All of it goes through a client that knows its address, never through MLflow's a
 """
 
 import json
-import logging
-import os
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline import store_address
 from pipeline.run_layout import Data
-from pipeline.stage import TELEMETRY_OFF
 from pipeline.store_address import TrackingError
 
 if TYPE_CHECKING:
@@ -26,12 +24,13 @@ METRICS_A_CALL = 1000
 PARAMETERS_A_CALL = 100
 """What MLflow takes in one call."""
 
+TimedRow = tuple[int, Mapping[str, float], int]
+"""Figures of one step by name: the step, the figures, milliseconds since the epoch."""
 
-QUIET = {
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-}
-"""Keeps MLflow's links and bars out of the output of a stage."""
+
+def now() -> int:
+    """Milliseconds since the epoch."""
+    return int(time.time() * 1000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,25 +54,73 @@ class Store:
         found = self.client.search_runs([self.experiment_id], wanted, max_results=1)
         return found[0] if found else None
 
+    def begin_run(self, name: str, tags: Mapping[str, str]) -> "Run":
+        """A new run. It has its tags from the first moment, so that ``reap`` never misses it."""
+        return self.client.create_run(self.experiment_id, run_name=name, tags=dict(tags))
+
     def log_metrics(
         self,
         run_id: str,
-        rows: Iterable[tuple[int, Mapping[str, float]]],
+        rows: Iterable[TimedRow],
         *,
         model_id: str | None = None,
         data: Data | None = None,
     ) -> None:
-        """Figures by name, each with its step; on request also as figures of a model on data."""
+        """Figures of steps; on request also as figures of a model on data.
+
+        A call of MLflow is one transaction, and no row is split between two of them.
+        """
         from mlflow.entities import Metric
 
-        now = int(time.time() * 1000)
         about = {"run_id": run_id, "model_id": model_id}
         if data is not None:
             about |= {"dataset_name": data.name, "dataset_digest": data.digest}
-        figures = [Metric(n, v, now, step, **about) for step, row in rows for n, v in row.items()]
-        for start in range(0, len(figures), METRICS_A_CALL):
-            some = figures[start : start + METRICS_A_CALL]
-            self.client.log_batch(run_id, metrics=some)
+        call: list[Metric] = []
+        for step, row, at in rows:
+            figures = [Metric(name, value, at, step, **about) for name, value in row.items()]
+            if call and len(call) + len(figures) > METRICS_A_CALL:
+                self._send(run_id, call)
+                call = []
+            call += figures
+        if call:
+            self._send(run_id, call)
+
+    def _send(self, run_id: str, metrics: list[Any]) -> None:
+        for start in range(0, len(metrics), METRICS_A_CALL):  # more than one only for a huge row
+            with self.answering():
+                self.client.log_batch(run_id, metrics=metrics[start : start + METRICS_A_CALL])
+
+    def newest_step(self, run_id: str, metric: str) -> int:
+        """The greatest step of a curve, -1 where it has none."""
+        with self.answering():
+            history = self.client.get_metric_history(run_id, metric)
+        return max((int(point.step) for point in history), default=-1)
+
+    def probe(self) -> None:
+        """Return when the store answers; ``TrackingError`` within seconds when it does not."""
+        store_address.probe(self.uri)
+
+    def end(self, run_id: str, status: str, cause: BaseException | None) -> None:
+        """Close a run. After ``cause`` a store that does not answer is at most a note to it."""
+        try:
+            with self.answering():
+                self.client.set_terminated(run_id, status)
+        except TrackingError as error:
+            if cause is None:
+                raise
+            if not isinstance(cause, TrackingError):  # it would say the same
+                cause.add_note(f"and its run could not be closed: {error}")
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """What goes wrong with the store inside, as ``TrackingError``."""
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            raise store_address.unusable(self.uri, error) from error
 
     def log_parameters(self, run: "Run", settings: Mapping[str, str]) -> None:
         """Parameters of a run; MLflow never changes one, so another value becomes a tag."""
@@ -92,7 +139,8 @@ class Store:
 
         marks = [RunTag(name, value) for name, value in tags.items()]
         for start in range(0, len(marks), PARAMETERS_A_CALL):
-            self.client.log_batch(run_id, tags=marks[start : start + PARAMETERS_A_CALL])
+            with self.answering():
+                self.client.log_batch(run_id, tags=marks[start : start + PARAMETERS_A_CALL])
 
     def log_inputs(self, run_id: str, data: Iterable[Data], model_id: str | None = None) -> None:
         """Name what a run used: data sets, and the model that it measured."""
@@ -134,7 +182,8 @@ class Store:
     def log_files(self, run_id: str, placed: Mapping[Path, str | None]) -> None:
         """Store files, each in its folder (None: at the top)."""
         for file, folder in placed.items():
-            self.client.log_artifact(run_id, str(file), folder)
+            with self.answering():
+                self.client.log_artifact(run_id, str(file), folder)
 
     def log_text(self, run_id: str, text: str, name: str, folder: str) -> None:
         """Store ``text`` as a file, bytes that are not UTF-8 as they were."""
@@ -142,49 +191,3 @@ class Store:
             file = Path(temporary) / name
             file.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
             self.client.log_artifact(run_id, str(file), folder)
-
-
-def connect(experiment: str) -> Store:
-    """Open the store; it and the experiment are made if they do not exist yet.
-
-    Raises:
-        TrackingError: it cannot be reached or used; one sentence that names it.
-    """
-    uri = store_address.tracking_uri()
-    store_address.probe(uri)
-    for name, value in (TELEMETRY_OFF | QUIET).items():
-        os.environ.setdefault(name, value)  # MLflow reads them when it is imported
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    for name in ("mlflow.store.db.utils", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # "Creating initial tables..."
-    try:
-        with store_address.one_at_a_time(uri):
-            client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-            experiment_id = _experiment(client, experiment, uri)
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise store_address.unusable(uri, error) from error
-    return Store(client=client, uri=uri, experiment_id=experiment_id)
-
-
-def _experiment(client: "MlflowClient", name: str, uri: str) -> str:
-    """Id of the experiment ``name``, which is made if there is none."""
-    from mlflow.exceptions import MlflowException
-
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        try:
-            place = store_address.artifact_location(uri)
-            return str(client.create_experiment(name, artifact_location=place))
-        except MlflowException as error:
-            found = client.get_experiment_by_name(name)
-            if found is None:  # not because another process was faster
-                raise error
-    if found.lifecycle_stage != "active":
-        raise TrackingError(
-            f"the experiment '{name}' in {store_address.without_password(uri)} was deleted:"
-            " restore it (`mlflow experiments restore`) or name another in tracking.experiment"
-        )
-    return str(found.experiment_id)

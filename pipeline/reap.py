@@ -1,9 +1,12 @@
 """Runs whose process has died without a word (SIGKILL, power cut) are still RUNNING: end them."""
 
-import os
 from typing import Any
 
+from pipeline import process
 from pipeline.store_address import TrackingError
+
+SIGNS = ("train/loss", "step/loss")
+"""Curves of a training that grow while it lives."""
 
 
 def reap(client: Any, experiment_id: str, key: str | None = None) -> list[str]:
@@ -13,7 +16,12 @@ def reap(client: Any, experiment_id: str, key: str | None = None) -> list[str]:
     other machines are left alone: whether their processes live cannot be seen from here.
     """
     wanted = "attributes.status = 'RUNNING'" + (f" and tags.`dvc.key` = '{key}'" if key else "")
-    dead = [run for run in client.search_runs([experiment_id], wanted) if _is_dead(run.data.tags)]
+    found = client.search_runs([experiment_id], wanted)
+    dead = [
+        run
+        for run in found
+        if process.is_here(run.data.tags) and not process.is_alive(run.data.tags)
+    ]
     for run in dead:
         client.set_terminated(run.info.run_id, "KILLED", end_time=_last_sign(client, run))
     return [str(run.info.run_id) for run in dead]
@@ -21,34 +29,18 @@ def reap(client: Any, experiment_id: str, key: str | None = None) -> list[str]:
 
 def require_free(run: Any) -> None:
     """Raise ``TrackingError`` if another living process of this machine writes to ``run``."""
-    tags = run.data.tags
-    writer = tags.get("pid", "")
-    if run.info.status != "RUNNING" or tags.get("host") != os.uname().nodename:
+    writer = run.data.tags.get("pid")
+    if run.info.status != "RUNNING" or not process.is_here(run.data.tags):
         return
-    if writer != str(os.getpid()) and _is_alive(writer):
+    if writer != process.mark()["pid"] and process.is_alive(run.data.tags):
         raise TrackingError(
             f"process {writer} is still writing to the training run {run.info.run_id}: wait for"
             f" it or end it with `kill {writer}`"
         )
 
 
-def _is_dead(tags: dict[str, str]) -> bool:
-    return tags.get("host") == os.uname().nodename and not _is_alive(tags.get("pid", ""))
-
-
-def _is_alive(pid: str) -> bool:
-    if not pid.isdigit():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it lives, and belongs to somebody else
-        return True
-    return True
-
-
 def _last_sign(client: Any, run: Any) -> int:
     """Milliseconds since the epoch of the run's last figure, else of its start."""
-    losses = client.get_metric_history(run.info.run_id, "train/loss")
-    return max([int(run.info.start_time), *(int(metric.timestamp) for metric in losses)])
+    curves = [client.get_metric_history(run.info.run_id, name) for name in SIGNS]
+    figures = (int(metric.timestamp) for curve in curves for metric in curve)
+    return max([int(run.info.start_time), *figures])

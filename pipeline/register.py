@@ -13,7 +13,7 @@ from typing import Any
 from pipeline import paths
 from pipeline.evaluation_files import flat_metrics, read_json
 from pipeline.identity import RunIdentity, collect_identity
-from pipeline.mlflow_store import connect
+from pipeline.mlflow_connection import connect
 from pipeline.params.schema import TrackingConfig, load
 from pipeline.registry import CHALLENGER, Registry, Version
 from pipeline.stage import run_stage

@@ -12,7 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipeline.mlflow_store import Store, connect
+from pipeline.mlflow_connection import connect
+from pipeline.mlflow_store import Store
 from pipeline.params.schema import TrackingConfig
 from pipeline.served_model import save_served_model
 

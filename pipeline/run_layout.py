@@ -1,8 +1,8 @@
 """How a run reads in MLflow: names of parameters, metrics, tags and files. No MLflow here.
 
 One meaning has one name in every run, so that the runs table and the compare page line up:
-``train/...`` and ``val/...`` are curves over epochs, ``test/...`` (or the evaluated split) are
-final figures.
+``train/...`` and ``val/...`` are curves over epochs, ``step/...`` over optimiser steps,
+``test/...`` (or the evaluated split) are final figures.
 """
 
 import json
@@ -13,19 +13,22 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
+from pipeline import process
 from pipeline.identity import RunIdentity
 
-if TYPE_CHECKING:  # it would import torch
-    from yolov2.training.loop import EpochReport
+Row = tuple[int, dict[str, float]]
+"""A row of a table: its place on the axis (an epoch, say) and its figures by name."""
 
 PARAMETER_LENGTH = 6000
 """Characters of a parameter's value that MLflow stores."""
 DIGEST_LENGTH = 36
 """Characters of a data set's digest that MLflow stores."""
+DESCRIPTION_LENGTH = 8000
+"""Characters of a run's description that MLflow stores."""
 
 TRAINING_COLUMNS = {
     "loss": "train/loss",
@@ -56,39 +59,46 @@ class Data:
     context: str
 
 
-def epoch_metrics(report: "EpochReport") -> dict[str, float]:
-    """All figures of an epoch under their names; on a new best also ``best/...``."""
-    row = {"lr": report.lr, "collisions": report.collisions, **report.losses}
-    metrics = row_metrics(row | dict(report.validation or {}))
-    metrics["train/images_per_second"] = report.images_per_second
-    metrics["train/seconds"] = report.seconds
-    if report.is_best and report.validation:
-        metrics |= _best(report.epoch, report.validation["AP"])
-    return finite(metrics)
+def history_metrics(history: Path, after: int = -1) -> Iterator[Row]:
+    """Epoch and metrics of the rows of a ``history.csv`` whose epoch is greater than ``after``.
 
-
-def history_metrics(history: Path) -> Iterator[tuple[int, dict[str, float]]]:
-    """Epoch and metrics of each row of a ``history.csv``, as ``epoch_metrics`` names them."""
+    At a new best also ``best/...``, which the rows before decide.
+    """
     best = -math.inf
-    for record in pd.read_csv(history).to_dict("records"):
-        row = {str(name): float(value) for name, value in record.items()}
-        epoch = int(row.pop("epoch"))
+    for epoch, row in _rows(history, "epoch", -1):
         row.pop("step", None)
         metrics = row_metrics(row)
         average_precision = row.get("AP", math.nan)  # no column before the first validation
         if average_precision >= best:
             best = average_precision
-            metrics |= _best(epoch, best)
-        yield epoch, finite(metrics)
+            metrics |= {"best/val_AP": best, "best/epoch": epoch}
+        if epoch > after:
+            yield epoch, finite(metrics)
+
+
+def speed_metrics(speed: Path, after: int = -1) -> Iterator[Row]:
+    """Epoch and metrics of the rows of a ``speed.csv`` after that epoch."""
+    for epoch, row in _rows(speed, "epoch", after):
+        yield epoch, finite({f"train/{name}": value for name, value in row.items()})
+
+
+def step_metrics(steps: Path, after: int = -1) -> Iterator[Row]:
+    """Optimiser step and metrics of the rows of a ``steps.csv`` after that step."""
+    for step, row in _rows(steps, "step", after):
+        metrics = {TRAINING_COLUMNS.get(name, name): value for name, value in row.items()}
+        yield step, finite({f"step/{n.removeprefix('train/')}": v for n, v in metrics.items()})
+
+
+def _rows(file: Path, axis: str, after: int) -> Iterator[Row]:
+    table = pd.read_csv(file)
+    for record in table[table[axis] > after].to_dict("records"):
+        row = {str(name): float(value) for name, value in record.items()}
+        yield int(row.pop(axis)), row
 
 
 def row_metrics(row: Mapping[str, float]) -> dict[str, float]:
     """A row's columns under their names; what is not of training is of validation."""
     return {TRAINING_COLUMNS.get(name, f"val/{name}"): value for name, value in row.items()}
-
-
-def _best(epoch: int, average_precision: float) -> dict[str, float]:
-    return {"best/val_AP": average_precision, "best/epoch": epoch}
 
 
 def evaluation_metrics(split: str, metrics: Mapping[str, float]) -> dict[str, float]:
@@ -140,7 +150,8 @@ def run_name(stage: str, key: str, identity: RunIdentity) -> str:
 
 def run_tags(stage: str, key: str, identity: RunIdentity) -> dict[str, str]:
     """What a run can be found by: stage, key, experiment, commit, digests of the data."""
-    tags = {
+    tags: dict[str, str | None] = {
+        **process.mark(),
         "stage": stage,
         "dvc.key": key,
         "dvc.exp": identity.dvc_experiment,
@@ -148,8 +159,6 @@ def run_tags(stage: str, key: str, identity: RunIdentity) -> dict[str, str]:
         "git.commit": identity.git_commit,
         "git.branch": identity.git_branch,
         "git.dirty": str(identity.git_dirty).lower(),
-        "host": os.uname().nodename,
-        "pid": str(os.getpid()),
         "mlflow.user": os.environ.get("USER"),
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": identity.command,

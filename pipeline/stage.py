@@ -5,10 +5,10 @@ exit status; a mistake of ours keeps its traceback.
 """
 
 import os
-import signal
 import sys
 from collections.abc import Callable
-from types import FrameType
+
+from yolov2.termination import Terminated, terminable
 
 TELEMETRY_OFF = {
     "DO_NOT_TRACK": "1",
@@ -20,10 +20,6 @@ TELEMETRY_OFF = {
 """What keeps DVC, MLflow, Prefect and Great Expectations from calling out."""
 
 
-class Terminated(BaseException):
-    """The process was asked to end (SIGTERM): unwinds the stack so that ``finally`` runs."""
-
-
 def run_stage(main: Callable[[], int | None]) -> None:
     """Run ``main`` and leave the process with its exit status.
 
@@ -33,22 +29,22 @@ def run_stage(main: Callable[[], int | None]) -> None:
     """
     for name, value in TELEMETRY_OFF.items():
         os.environ.setdefault(name, value)
-    signal.signal(signal.SIGTERM, _raise_terminated)
     try:
-        status = main() or 0
+        with terminable():
+            status = main() or 0
     except (ValueError, OSError) as error:
         if os.environ.get("YOLOV2_DEBUG"):
             raise
-        print(f"error: {error}", file=sys.stderr)
+        _say(f"error: {error}", error)
         status = 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        _say("interrupted", error)
         status = 130
-    except Terminated:
-        print("terminated", file=sys.stderr)
+    except Terminated as error:
+        _say("terminated", error)
         status = 143
     sys.exit(status)
 
 
-def _raise_terminated(signum: int, frame: FrameType | None) -> None:
-    raise Terminated
+def _say(what: str, error: BaseException) -> None:
+    print(what, *getattr(error, "__notes__", ()), file=sys.stderr)

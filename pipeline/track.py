@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.evaluation_files import flat_metrics, read_json
 from pipeline.identity import RunIdentity
-from pipeline.mlflow_store import connect
+from pipeline.mlflow_connection import connect
 from pipeline.params.schema import TrackingConfig, load
 from pipeline.reap import reap
 from pipeline.stage import run_stage
@@ -28,6 +28,8 @@ from yolov2.run_folder import (
     LAST,
     METRICS,
     PARAMETERS,
+    SPEED,
+    STEPS,
 )
 
 REPORT = "evaluate"
@@ -89,8 +91,8 @@ def _import_training(
     with open_training_run(
         config, parameters=parameters, key=key, identity=identity, tags=marks
     ) as run:
-        run.log_history(folder / HISTORY)
-        names = (BEST, LAST, HISTORY, PARAMETERS, ENVIRONMENT, HASHES)
+        run.log_tables(folder)
+        names = (BEST, LAST, HISTORY, STEPS, SPEED, PARAMETERS, ENVIRONMENT, HASHES)
         pictures = sorted(folder.glob("*.png"))
         run.log_artifacts([*(folder / name for name in names), *pictures], "training")
     return record | {"run_id": run.run_id}, f"training: made run {run.run_id}"

@@ -8,21 +8,18 @@ out of DVC's cache and this store has never seen its training, the run is made a
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline import run_layout
 from pipeline.identity import RunIdentity
-from pipeline.mlflow_store import Store, connect
+from pipeline.mlflow_connection import connect
+from pipeline.mlflow_store import Store, now
 from pipeline.params.schema import TrackingConfig
 from pipeline.paths import HISTORY
 from pipeline.reap import reap, require_free
-from pipeline.stage import Terminated
-from pipeline.termination import terminable, undisturbed
-
-if TYPE_CHECKING:  # it would import torch
-    from yolov2.training.loop import EpochReport
+from pipeline.training_run import TrainingRun
+from yolov2.termination import Terminated, terminable, undisturbed
 
 
 def check_reachable(config: TrackingConfig) -> None:
@@ -32,36 +29,6 @@ def check_reachable(config: TrackingConfig) -> None:
         TrackingError: they cannot; said within seconds.
     """
     connect(config.experiment)
-
-
-@dataclass(kw_only=True)
-class TrainingRun:
-    """The run of a training that is going on; ``model_id`` is its model, files follow later.
-
-    ``logged`` is the last epoch whose figures the run has: a resumed training repeats none.
-    """
-
-    store: Store
-    run_id: str
-    model_id: str
-    logged: int = 0
-
-    def log_epoch(self, report: "EpochReport") -> None:
-        """Add an epoch's figures to the curves, in one call."""
-        self._log([(report.epoch, run_layout.epoch_metrics(report))])
-
-    def log_history(self, history: Path) -> None:
-        """Add the epochs of a ``history.csv`` that the run does not have yet."""
-        self._log(run_layout.history_metrics(history))
-
-    def log_artifacts(self, paths: Iterable[Path], folder: str) -> None:
-        """Store files under ``folder`` of the run, as they lie below their common folder."""
-        self.store.log_files(self.run_id, run_layout.placed(paths, folder))
-
-    def _log(self, rows: Iterable[tuple[int, Mapping[str, float]]]) -> None:
-        new = [(epoch, metrics) for epoch, metrics in rows if epoch > self.logged]
-        self.store.log_metrics(self.run_id, new)
-        self.logged = max([self.logged, *(epoch for epoch, _ in new)])
 
 
 @contextmanager
@@ -84,26 +51,23 @@ def open_training_run(
         TrackingError: the store cannot be used, or another process is writing to the run.
     """
     store = connect(config.experiment)
-    run = store.find_run(run_id) if run_id else None
-    if run is not None:
-        require_free(run)
-    reap(store.client, store.experiment_id, key)
-    if run is None:
-        name = run_layout.run_name("train", key, identity)
-        run = store.client.create_run(store.experiment_id, run_name=name)
-    with _ending(store, run.info.run_id):
-        settings = run_layout.without(parameters, run_layout.NOT_OF_TRAINING)
-        marks = run_layout.run_tags("train", key, identity) | dict(tags or {})
-        _describe(store, run, settings, marks, identity)
-        contexts = {"train": "training", "val": "validation"}
-        store.log_inputs(run.info.run_id, run_layout.data_inputs(parameters, identity, contexts))
-        losses = store.client.get_metric_history(run.info.run_id, "train/loss")
-        yield TrainingRun(
-            store=store,
-            run_id=run.info.run_id,
-            model_id=store.model_of(run.info.run_id, run_layout.flatten(settings)),
-            logged=max([0, *(metric.step for metric in losses)]),
-        )
+    settings = run_layout.without(parameters, run_layout.NOT_OF_TRAINING)
+    marks = run_layout.run_tags("train", key, identity) | dict(tags or {})
+    with store.answering():
+        run = store.find_run(run_id) if run_id else None
+        if run is not None:
+            require_free(run)
+        reap(store.client, store.experiment_id, key)
+        if run is None:
+            run = store.begin_run(run_layout.run_name("train", key, identity), marks)
+    found = str(run.info.run_id)
+    with _ending(store, found):
+        with store.answering():
+            _describe(store, run, settings, marks, identity)
+            contexts = {"train": "training", "val": "validation"}
+            store.log_inputs(found, run_layout.data_inputs(parameters, identity, contexts))
+            model_id = store.model_of(found, run_layout.flatten(settings))
+        yield TrainingRun(store=store, run_id=found, model_id=model_id)
 
 
 def log_evaluation(
@@ -127,18 +91,19 @@ def log_evaluation(
     parent, model_id = resolve_training_run(config, training_run, history, identity)
     store = connect(config.experiment)
     split, key = str(parameters["evaluate"]["split"]), str(training_run["key"])
-    name = run_layout.run_name("evaluate", key, identity)
-    run = store.client.create_run(store.experiment_id, run_name=name)
+    settings = run_layout.without(parameters, run_layout.NOT_OF_EVALUATION)
+    marks = run_layout.run_tags("evaluate", key, identity) | dict(tags or {})
+    marks |= {"mlflow.parentRunId": parent, "model_id": model_id, "split": split}
+    with store.answering():
+        run = store.begin_run(run_layout.run_name("evaluate", key, identity), marks)
     run_id = str(run.info.run_id)
-    with _ending(store, run_id):
-        settings = run_layout.without(parameters, run_layout.NOT_OF_EVALUATION)
-        marks = run_layout.run_tags("evaluate", key, identity) | dict(tags or {})
-        marks |= {"mlflow.parentRunId": parent, "model_id": model_id, "split": split}
+    with _ending(store, run_id), store.answering():
         _describe(store, run, settings, marks, identity)
         data = run_layout.data_inputs(parameters, identity, {split: "evaluation"})
         store.log_inputs(run_id, data, model_id)
         figures = run_layout.evaluation_metrics(split, metrics)
-        store.log_metrics(run_id, [(0, figures)], model_id=model_id, data=next(iter(data), None))
+        row = (0, figures, now())
+        store.log_metrics(run_id, [row], model_id=model_id, data=next(iter(data), None))
         store.log_files(run_id, run_layout.placed(artifacts))
     return run_id
 
@@ -153,9 +118,10 @@ def resolve_training_run(
     """
     store = connect(config.experiment)
     known = {"stage": "train", "dvc.key": str(training_run["key"])}
-    run = store.find_run(training_run["run_id"]) or store.find_finished(known)
-    if run is not None:
-        return str(run.info.run_id), store.model_of(run.info.run_id)
+    with store.answering():
+        run = store.find_run(training_run["run_id"]) or store.find_finished(known)
+        if run is not None:
+            return str(run.info.run_id), store.model_of(run.info.run_id)
     with open_training_run(
         config,
         parameters=training_run["parameters"],
@@ -173,8 +139,8 @@ def _describe(
 ) -> None:
     """Tags and parameters, and the full identity as files."""
     run_id = run.info.run_id
+    store.set_tags(run_id, tags)  # before the status: whoever reaps sees a living process
     store.client.update_run(run_id, status="RUNNING")
-    store.set_tags(run_id, tags)
     store.log_parameters(run, run_layout.flatten(settings))
     store.log_text(run_id, json.dumps(settings, indent=2), "parameters.json", "identity")
     store.log_text(run_id, json.dumps(it.as_dict(), indent=2), "identity.json", "identity")
@@ -185,14 +151,16 @@ def _describe(
 @contextmanager
 def _ending(store: Store, run_id: str) -> Iterator[None]:
     """Write how the run ended, whatever ends it."""
-    status = "FAILED"
+    status, cause = "FAILED", None
     try:
         with terminable():
             yield
         status = "FINISHED"
-    except (KeyboardInterrupt, Terminated):
-        status = "KILLED"
+    except BaseException as error:
+        cause = error
+        if isinstance(error, KeyboardInterrupt | Terminated):
+            status = "KILLED"
         raise
     finally:
         with undisturbed():
-            store.client.set_terminated(run_id, status)
+            store.end(run_id, status, cause)

@@ -1,72 +1,85 @@
 """Stage ``train``: train YOLOv2, log the run to MLflow as it goes, keep checkpoints to resume.
 
-Checkpoints live in ``checkpoints/<fingerprint>/`` of the main repository, not among DVC's
-outputs: DVC deletes those before a stage runs. The fingerprint covers data, settings and code,
-so a training that was killed goes on if and only if nothing that matters has changed.
+With ``train.devices`` above 1 the stage starts itself again under ``torchrun``, a process a
+device, of which the first writes and logs.
 """
 
-import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable
+import sys
+from collections.abc import Generator, Iterable
+from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
-from ruamel.yaml import YAML
 from tqdm import tqdm
 
 from pipeline import paths
+from pipeline.delivery import Delivery
 from pipeline.identity import collect_identity
 from pipeline.params.schema import Params, load
 from pipeline.splits import check_split
 from pipeline.stage import run_stage
 from pipeline.tracking import check_reachable, open_training_run
+from pipeline.training_folder import (
+    LOGGED,
+    RUN,
+    checkpoint_root,
+    code_version,
+    forget_old_trainings,
+    logged,
+)
+from yolov2.data.dataset import DetectionDataset
 from yolov2.data.description import read_description
+from yolov2.data.plan import first_draws
 from yolov2.data.table import LabelTables
+from yolov2.detection.contact_sheet import contact_sheet
+from yolov2.inputs import TrainingInputs
 from yolov2.network.device import resolve_device
-from yolov2.run_folder import BEST, HISTORY, LAST, write_json
-from yolov2.runs import TrainingInputs, finished, train_run
+from yolov2.run_folder import BEST, HISTORY, LAST, SPEED, STEPS, write_json
+from yolov2.runs import finished, train_run
 from yolov2.training.curves import plot_training_curves
-from yolov2.training.loop import EpochReport
+from yolov2.training.reports import EpochReport, Notice, Saved, describe
 
-KEPT_TRAININGS = 3
-"""Finished trainings whose checkpoint folders stay; older ones are removed."""
-RUN = "train_run.json"
+PREVIEW = "preview.png"
+PREVIEWED = 16
+"""Images of the contact sheet that is logged before the training begins."""
 
 
 def main() -> None:
-    """Train, or go on with a killed training of the same fingerprint."""
+    """Train, or go on with an interrupted training of the same fingerprint."""
     params = load()
-    check_reachable(params.tracking)
     inputs = _inputs(params)
-    check_split(inputs.tables, params.evaluate.split)
-    resolve_device(params.train.device)
     code = code_version()
     key = inputs.fingerprint(code)
     folder = checkpoint_root() / key[:16]
-    if finished(folder, key) and _logged(folder):
+    complete = finished(folder, key)
+    if params.train.devices > 1 and not complete and "TORCHELASTIC_RUN_ID" not in os.environ:
+        _start_processes(params.train.devices)
+    if int(os.environ.get("RANK", "0")) > 0:
+        for _ in train_run(inputs, folder, code=code, resume=True):
+            pass
+        return
+    check_reachable(params.tracking)
+    check_split(inputs.tables, params.evaluate.split)
+    resolve_device(params.train.device)
+    if complete and logged(folder):
         print(f"this training is complete in {folder}: taking its result (delete it to retrain)")
     else:
         _train(params, inputs, folder, code=code, key=key)
     _publish(folder)
-    _forget_old_trainings(folder)
+    forget_old_trainings(folder)
 
 
-def code_version(dvc_file: Path = Path("dvc.yaml")) -> str:
-    """sha256 over the ``.py`` files that the stage depends on, as ``dvc.yaml`` lists them."""
-    stage = YAML(typ="safe").load(dvc_file.read_text(encoding="utf-8"))["stages"]["train"]
-    digest = hashlib.sha256()
-    for name in sorted(name for name in stage["deps"] if name.endswith(".py")):
-        digest.update(name.encode() + b"\0" + Path(name).read_bytes())
-    return digest.hexdigest()
-
-
-def checkpoint_root() -> Path:
-    """``checkpoints/`` of the main repository, also in DVC's temporary experiment folders."""
-    return Path(os.environ.get("DVC_ROOT", ".")).resolve() / "checkpoints"
+def _start_processes(devices: int) -> None:
+    """Become ``torchrun``, which starts this stage once for each device."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    stage = [f"--nproc-per-node={devices}", "-m", "pipeline.train"]
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // devices)))
+    os.execv(sys.executable, launcher + stage)
 
 
 def _inputs(params: Params) -> TrainingInputs:
@@ -82,9 +95,8 @@ def _inputs(params: Params) -> TrainingInputs:
 
 def _train(params: Params, inputs: TrainingInputs, folder: Path, *, code: str, key: str) -> None:
     run_file = folder / RUN
-    resuming = (folder / LAST).exists()
-    run_id = json.loads(run_file.read_text())["run_id"] if resuming and run_file.exists() else None
-    if resuming:
+    run_id = json.loads(run_file.read_text())["run_id"] if run_file.exists() else None
+    if (folder / LAST).exists():
         print(f"going on with the training in {folder}")
     with open_training_run(
         params.tracking,
@@ -95,20 +107,50 @@ def _train(params: Params, inputs: TrainingInputs, folder: Path, *, code: str, k
     ) as run:
         record = _run_record(params, run.run_id, run.model_id, key)
         write_json(run_file, record)
-        if resuming:
-            run.log_history(folder / HISTORY)
-        bar = partial(tqdm, disable=None, leave=False, unit="batch")
-        for report in train_run(inputs, folder, code=code, resume=True, progress=bar):
-            run.log_epoch(report)
-            print(describe(report), flush=True)
-        _plot(folder)
-        run.log_artifacts(_results(folder), "training")
-    write_json(run_file, record | {"logged": True})
+        delivery = Delivery(run, folder)
+        delivery.enclose(_preview(inputs, folder))
+        if not finished(folder, key):
+            delivery.send()
+            _follow(inputs, folder, delivery, code)
+        plot_training_curves(pd.read_csv(folder / HISTORY), folder / "curves.png")
+        delivery.enclose(*_results(folder))
+        delivery.finish()
+    write_json(run_file, record | LOGGED)
 
 
-def _logged(folder: Path) -> bool:
-    """Whether the run in MLflow was closed too; a kill may come between the two."""
-    return "logged" in json.loads((folder / RUN).read_text(encoding="utf-8"))
+def _follow(inputs: TrainingInputs, folder: Path, delivery: Delivery, code: str) -> None:
+    """Train, tell people, and pass on to MLflow what is safely on disk."""
+    bar = partial(tqdm, disable=None, leave=False, unit="step")
+    about = {"run_id": delivery.run.run_id}
+    events = train_run(inputs, folder, code=code, resume=True, progress=bar, about=about)
+    assert isinstance(events, Generator)
+    try:
+        with closing(events):
+            for event in events:
+                if isinstance(event, EpochReport):
+                    print(describe(event), flush=True)
+                elif isinstance(event, Notice):
+                    print(event.text, flush=True)
+                    delivery.note(f"step {event.step}: {event.text}")
+                elif isinstance(event, Saved):
+                    delivery.send()
+    except BaseException:
+        delivery.send()  # what the checkpoint of the last whole step has added
+        raise
+
+
+def _preview(inputs: TrainingInputs, folder: Path) -> Path:
+    """What the network will see, for people, before a day is lost to a wrong label."""
+    path = folder / PREVIEW
+    if (folder / LAST).exists():
+        return path
+    config, side = inputs.train, inputs.model.image_size
+    dataset = DetectionDataset(
+        inputs.tables, inputs.root, "train", side, augment=config.augment, seed=config.seed
+    )
+    draws = first_draws(len(dataset), side, config, PREVIEWED)
+    contact_sheet(dataset, draws).save(path)
+    return path
 
 
 def _run_record(params: Params, run_id: str, model_id: str, key: str) -> dict[str, object]:
@@ -121,24 +163,8 @@ def _run_record(params: Params, run_id: str, model_id: str, key: str) -> dict[st
     }
 
 
-def describe(report: EpochReport) -> str:
-    """One line for people: where training stands."""
-    losses = "  ".join(f"{name} {value:.3f}" for name, value in report.losses.items())
-    line = f"epoch {report.epoch}/{report.epochs}  {losses}  {report.images_per_second:.0f} img/s"
-    if report.collisions:
-        line += f"  {report.collisions} boxes lost their slot"
-    if report.validation is not None:
-        best = " (best)" if report.is_best else ""
-        line += f"  val AP {report.validation['AP']:.3f} AP50 {report.validation['AP50']:.3f}{best}"
-    return line
-
-
-def _plot(folder: Path) -> None:
-    plot_training_curves(pd.read_csv(folder / HISTORY), folder / "curves.png")
-
-
 def _results(folder: Path) -> Iterable[Path]:
-    names = (BEST, LAST, HISTORY, "curves.png", "parameters.json", "environment.json")
+    names = (BEST, LAST, HISTORY, STEPS, SPEED, "curves.png", "parameters.json", "environment.json")
     return [folder / name for name in names]
 
 
@@ -154,15 +180,6 @@ def _publish(folder: Path) -> None:
     for name, target in copies.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / name, target)
-
-
-def _forget_old_trainings(current: Path) -> None:
-    """Remove finished trainings but the newest few; unfinished ones may still be resumed."""
-    done = [path.parent for path in current.parent.glob("*/hashes.json")]
-    done.sort(key=lambda folder: (folder / "hashes.json").stat().st_mtime, reverse=True)
-    for folder in done[KEPT_TRAININGS:]:
-        if folder != current:
-            shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

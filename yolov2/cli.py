@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from yolov2.commands import anchors, detect, evaluate, export, info, train, validate
+from yolov2.commands import anchors, detect, evaluate, export, info, preview, train, validate
 from yolov2.commands.options import HelpFormatter
 
 DESCRIPTION = """\
@@ -29,7 +29,7 @@ the usual way:
 `yolov2 COMMAND --help` explains a command and shows an example.
 """
 
-COMMANDS = (train, detect, evaluate, export, anchors, validate, info)
+COMMANDS = (train, detect, evaluate, export, anchors, validate, preview, info)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -19,11 +19,14 @@ from typing import Any
 import pandas as pd
 import torch
 
+from yolov2.network.checkpoint import load_detector
 from yolov2.network.yolov2 import YOLOv2
 
 BEST = "best.pt"
 LAST = "last.pt"
 HISTORY = "history.csv"
+STEPS = "steps.csv"
+SPEED = "speed.csv"
 PARAMETERS = "parameters.json"
 ENVIRONMENT = "environment.json"
 HASHES = "hashes.json"
@@ -80,6 +83,13 @@ def weights_hash(network: YOLOv2) -> str:
     return digest.hexdigest()
 
 
+def write_hashes(folder: Path, fingerprint: str, data: Mapping[str, str]) -> None:
+    """Say that the training in ``folder`` is complete, and by what it is known again."""
+    best = load_detector(folder / BEST)
+    hashes = {"fingerprint": fingerprint, "weights": weights_hash(best.network), "data": data}
+    write_json(folder / HASHES, hashes)
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold ``folder`` alone: two trainings must not write the same checkpoints.
@@ -92,8 +102,10 @@ def locked(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a+") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            # not flock, which forked loader workers would inherit and hold for seconds after
+            # their trainer was killed
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
             file.seek(0)
             holder = file.read().strip() or "unknown"
             raise ValueError(

@@ -12,8 +12,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
 from pipeline.params.schema import Params
+from yolov2.augment_config import AugmentConfig
 from yolov2.config import DataConfig, ModelConfig
-from yolov2.train_config import AugmentConfig, LossConfig, TrainConfig
+from yolov2.train_config import CheckpointConfig, LossConfig, MultiScaleConfig, TrainConfig
 
 FULL = Params()
 DEMO = Params(
@@ -27,10 +28,23 @@ DEMO = Params(
         warmup_epochs=1.0,
         clip_norm=20.0,
         validate_every=4,
+        log_every=20,
         num_workers=1,
         # ten classes from few steps: what a digit is takes longest to learn
         loss=LossConfig(lambda_class=5.0),
-        augment=AugmentConfig(brightness=0.2, contrast=0.2, flip=0.0),
+        multi_scale=MultiScaleConfig(every=0),
+        # a mirrored or narrowed digit is another one, and a coloured one costs time
+        augment=AugmentConfig(
+            hue=0.0,
+            saturation=1.0,
+            exposure=1.0,
+            brightness=0.2,
+            contrast=0.2,
+            flip=0.0,
+            jitter=0.0,
+            translate=0.0,
+        ),
+        checkpoint=CheckpointConfig(every_minutes=0.5),
     ),
 )
 

@@ -33,6 +33,13 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 SAME_LAYER = {
     "yolov2.section": "yolov2.config",
     "yolov2.train_config": "yolov2.config",
+    "yolov2.augment_config": "yolov2.config",
+    "yolov2.termination": "yolov2.boxes",
+    "yolov2.inputs": "yolov2.runs",
+    "yolov2.assembly": "yolov2.runs",
+    "yolov2.durable": "yolov2.runs",
+    "yolov2.records": "yolov2.runs",
+    "yolov2.saved_states": "yolov2.runs",
     "yolov2.run_folder": "yolov2.runs",
     "yolov2.commands": "yolov2.cli",
     "yolov2.__main__": "yolov2.cli",
@@ -40,7 +47,12 @@ SAME_LAYER = {
 """Modules that form one layer with another of a different name."""
 
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
-    "mlflow": ("pipeline.mlflow_store", "pipeline.served_model", "pipeline.serving"),
+    "mlflow": (
+        "pipeline.mlflow_store",
+        "pipeline.mlflow_connection",
+        "pipeline.served_model",
+        "pipeline.serving",
+    ),
     "prefect": ("flows",),
     "great_expectations": ("pipeline.expectations",),
     "dvc": ("pipeline",),

@@ -2,15 +2,13 @@
 
 import base64
 import json
-import os
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
@@ -22,48 +20,10 @@ from pipeline.registry import CHALLENGER, CHAMPION, Registry
 from pipeline.store_address import TrackingError
 from pipeline.tracking import check_reachable
 from tests.pipeline import tracked
+from tests.pipeline.servers import free_port, start, start_tracking, stop
 from tests.pipeline.tracked import CONFIG, open_store, png
 
 pytestmark = pytest.mark.services
-
-
-def start(*command: str, ready: str, cwd: Path, port: int) -> subprocess.Popen[bytes]:
-    """A process of its own group that answers on ``http://127.0.0.1:port/ready``."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", *command, "--host", "127.0.0.1", "--port", str(port)],
-        cwd=cwd,
-        # `models serve` starts uvicorn by name: it must be found though no venv is active
-        env=os.environ
-        | {
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        },
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    for _ in range(600):
-        try:
-            with urlopen(f"http://127.0.0.1:{port}/{ready}", timeout=2):
-                return process
-        except (URLError, OSError):
-            time.sleep(0.2)
-        if process.poll() is not None:
-            break
-    stop(process)
-    raise AssertionError(f"mlflow {command[0]} does not answer")
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +31,7 @@ def server(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder = tmp_path_factory.mktemp("server")
     (folder / "server.db").write_bytes(empty_store.read_bytes())
     port = free_port()
-    options = ("--backend-store-uri", f"sqlite:///{folder}/server.db")
-    options += ("--artifacts-destination", str(folder / "artifacts"), "--workers", "1")
-    process = start("server", *options, ready="health", cwd=folder, port=port)
+    process = start_tracking(folder, port)
     yield f"http://127.0.0.1:{port}"
     stop(process)
 

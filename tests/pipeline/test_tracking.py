@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import run_layout
+from pipeline import process, run_layout
 from pipeline.store_address import TrackingError, artifact_location, tracking_uri
 from pipeline.tracking import (
     check_reachable,
@@ -20,16 +20,15 @@ from pipeline.tracking import (
     resolve_training_run,
 )
 from tests.pipeline import tracked
-from tests.pipeline.tracked import CONFIG, KEY, PARAMETERS, identity, open_store, report
+from tests.pipeline.tracked import CONFIG, KEY, PARAMETERS, identity, leave_tables, open_store
 
 
-def train(losses: list[float], run_id: str | None = None, first: int = 1) -> dict[str, Any]:
+def train(losses: list[float], run_id: str | None = None) -> dict[str, Any]:
     """Log epochs with these losses; the content of ``train_run.json``."""
     with open_training_run(
         CONFIG, parameters=PARAMETERS, key=KEY, run_id=run_id, identity=identity()
     ) as run:
-        for epoch, loss in enumerate(losses, start=first):
-            run.log_epoch(report(epoch, loss, ap=epoch / 10, best=True))
+        run.log_tables(leave_tables(Path("run"), losses))
     return {
         "run_id": run.run_id,
         "model_id": run.model_id,
@@ -71,12 +70,27 @@ def test_training_run(repository: Path) -> None:
         "train/collisions": 0.0,
         "train/images_per_second": 100.0,
         "train/seconds": 2.0,
+        "train/data_wait": 0.25,
+        "train/flop_utilisation": 0.5,
+        "train/memory_gib": 0.0,
+        "step/epoch": 2.0,
+        "step/lr": 0.01,
+        "step/loss": 2.0,
+        "step/loss_coord": 0.25,
+        "step/loss_objectness": 0.5,
+        "step/loss_class": 0.125,
         "val/AP": 0.2,
         "val/AP50": 0.4,
         "best/val_AP": 0.2,
         "best/epoch": 2.0,
     }
     assert tracked.curve(open_store(), record["run_id"], "train/loss") == [(1, 4.0), (2, 2.0)]
+    assert tracked.curve(open_store(), record["run_id"], "step/loss") == [
+        (1, 4.0),
+        (2, 4.0),
+        (3, 2.0),
+        (4, 2.0),
+    ]
     data = {i.dataset.name: (i.dataset.digest, i.tags[0].value) for i in run.inputs.dataset_inputs}
     assert data == {
         "digits/train": ("a" * 36, "training"),
@@ -90,7 +104,7 @@ def test_epochs_are_visible_while_training_runs(repository: Path) -> None:
     with open_training_run(
         CONFIG, parameters=PARAMETERS, key=KEY, run_id=None, identity=identity()
     ) as run:
-        run.log_epoch(report(1, 4.0))
+        run.log_tables(leave_tables(repository / "run", [4.0]))
         seen = open_store().client.get_run(run.run_id)
         assert (seen.info.status, seen.data.metrics["train/loss"]) == ("RUNNING", 4.0)
 
@@ -103,8 +117,7 @@ def test_resumed_run_goes_on_without_repeating(repository: Path) -> None:
     ) as run:
         assert run.run_id == record["run_id"]
         assert run.model_id == record["model_id"]
-        run.log_epoch(report(2, 99.0))
-        run.log_epoch(report(3, 2.0))
+        run.log_tables(leave_tables(repository / "run", [4.0, 99.0, 2.0]))
     store = open_store()
     assert tracked.curve(store, run.run_id, "train/loss") == [(1, 4.0), (2, 3.0), (3, 2.0)]
     resumed = store.client.get_run(run.run_id)
@@ -186,11 +199,27 @@ def test_run_of_a_living_process_is_left_alone(repository: Path) -> None:
     record = train([1.0])
     store = open_store()
     store.client.update_run(record["run_id"], status="RUNNING")
-    store.client.set_tag(record["run_id"], "pid", "1")
+    store.set_tags(record["run_id"], {"pid": "1", "pid.started": process.started("1") or ""})
     with pytest.raises(TrackingError, match=r"process 1 is still writing .* `kill 1`"):
         train([1.0], run_id=record["run_id"])
     train([1.0])
     assert store.client.get_run(record["run_id"]).info.status == "RUNNING"
+
+
+def test_run_of_a_dead_process_whose_number_another_has_now_goes_on(repository: Path) -> None:
+    record = train([1.0])
+    store = open_store()
+    store.client.update_run(record["run_id"], status="RUNNING")
+    store.set_tags(record["run_id"], {"pid": "1", "pid.started": "before the restart 17"})
+    assert train([1.0, 2.0], run_id=record["run_id"])["run_id"] == record["run_id"]
+
+
+def test_run_is_found_from_its_first_moment(repository: Path) -> None:
+    store = open_store()
+    tags = run_layout.run_tags("train", KEY, identity()) | {"pid": "4194999"}
+    store.begin_run("train", tags)  # and killed before anything else was stored
+    train([1.0])
+    assert [run.info.status for run in tracked.runs(store, "train")] == ["KILLED", "FINISHED"]
 
 
 def test_signal_handler_is_restored(repository: Path) -> None:
@@ -337,7 +366,7 @@ def test_temporary_experiment_writes_to_the_main_store(
     monkeypatch.setenv("DVC_ROOT", str(repository))
     train([2.0])
     assert len(tracked.runs(open_store(), "train")) == 2
-    assert [path.name for path in copy.iterdir()] == ["dvc.yaml"]
+    assert {path.name for path in copy.iterdir()} == {"dvc.yaml", "run"}  # `run`: the tables
 
 
 @pytest.mark.parametrize(
@@ -386,6 +415,34 @@ def test_many_processes_may_create_the_store_together(tmp_path: Path) -> None:
     with tracked.processes().Pool(4) as pool:
         experiments = pool.map(tracked.first_connect, [str(tmp_path)] * 4, chunksize=1)
     assert len(set(experiments)) == 1
+
+
+def test_a_store_whose_making_was_cut_off_is_made_anew(repository: Path) -> None:
+    (repository / "mlflow.db").unlink()
+    left = repository / "mlflow.db.making"
+    left.mkdir()
+    with sqlite3.connect(left / "mlflow.db") as database:
+        database.execute("CREATE TABLE experiments (experiment_id INTEGER)")
+    train([1.0])
+    assert not left.exists()
+
+
+@pytest.mark.slow
+def test_a_kill_while_the_store_is_made_leaves_none(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").touch()
+    for pause in (0.2, 0.7, 1.2, 1.7):
+        child = tracked.processes().Process(target=tracked.first_connect, args=(str(tmp_path),))
+        child.start()
+        for _ in range(3000):
+            if (tmp_path / "mlflow.db.making").exists():
+                break
+            time.sleep(0.01)
+        time.sleep(pause)
+        child.kill()
+        child.join()
+        (tmp_path / "mlflow.db").unlink(missing_ok=True)  # made before the kill
+    with tracked.processes().Pool(1) as pool:
+        assert pool.map(tracked.first_connect, [str(tmp_path)])
 
 
 def test_a_history_before_the_first_validation_has_no_best(tmp_path: Path) -> None:

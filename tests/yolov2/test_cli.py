@@ -12,6 +12,7 @@ import pytest
 
 from tests.yolov2.scenes import CLASS_NAMES, squares
 from yolov2 import cli
+from yolov2.augment_config import AugmentConfig
 from yolov2.commands import detect, info
 from yolov2.commands.options import section_from
 from yolov2.config import (
@@ -22,7 +23,13 @@ from yolov2.config import (
     ModelConfig,
     ValidateConfig,
 )
-from yolov2.train_config import AugmentConfig, LossConfig, TrainConfig
+from yolov2.train_config import (
+    CheckpointConfig,
+    FailureConfig,
+    LossConfig,
+    MultiScaleConfig,
+    TrainConfig,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("train", "detect", "evaluate", "export", "anchors", "validate", "info")
@@ -124,6 +131,8 @@ def test_mistakes_are_named(argv, error, tmp_path, monkeypatch, capsys):
     [
         (["dance"], "argument COMMAND: invalid choice: 'dance'"),
         (["train", "--epochs", "many"], "argument --epochs: invalid int value: 'many'"),
+        (["train", "--batch-size", "big"],
+         "argument --batch-size: invalid int or auto value: 'big'"),
         (["train", "--zero-size", "burn"], "argument --zero-size: invalid choice: 'burn'"),
         (["detect", "--source", "x"], "the following arguments are required: --weights"),
     ],
@@ -168,6 +177,9 @@ def test_defaults_are_those_of_the_configuration():
     given = {
         "loss": section_from(train, LossConfig),
         "augment": section_from(train, AugmentConfig),
+        "multi_scale": section_from(train, MultiScaleConfig, prefix="multi_scale_"),
+        "checkpoint": section_from(train, CheckpointConfig, prefix="save_"),
+        "failure": section_from(train, FailureConfig),
     }
     assert section_from(train, TrainConfig, **given) == TrainConfig()
     assert section_from(train, ModelConfig) == ModelConfig()
@@ -186,14 +198,19 @@ def test_every_training_option_arrives():
     typed = """train --data d.yaml --epochs 7 --batch-size 3 --lr 0.5 --weight-decay 0.25
         --lambda-coord 2 --lambda-noobj 3 --lambda-class 4 --save-dir out --device cuda:1
         --num-workers 9 --resume --image-size 96 --width 0.5 --seed 11 --validate-every 2
-        --anchors default --lr-steps 3 5 --flip 0 --zero-size drop --objectness-target iou"""
+        --anchors default --lr-steps 3 5 --flip 0 --zero-size drop --objectness-target iou
+        --no-channels-last --compile --multi-scale-every 4 --save-every-steps 8 --on-oom halve"""
     args = cli.build_parser().parse_args(shlex.split(typed))
     loss, augment = section_from(args, LossConfig), section_from(args, AugmentConfig)
     assert loss == LossConfig(
         lambda_coord=2, lambda_noobj=3, lambda_class=4, objectness_target="iou"
     )
     assert augment == AugmentConfig(flip=0)
+    assert section_from(args, MultiScaleConfig, prefix="multi_scale_") == MultiScaleConfig(every=4)
+    assert section_from(args, CheckpointConfig, prefix="save_") == CheckpointConfig(every_steps=8)
+    assert section_from(args, FailureConfig) == FailureConfig(on_oom="halve")
     assert section_from(args, TrainConfig, loss=loss, augment=augment) == TrainConfig(
+        channels_last=False, compile=True,
         epochs=7, batch_size=3, lr=0.5, weight_decay=0.25, device="cuda:1", num_workers=9,
         seed=11, validate_every=2, lr_steps=(3, 5), loss=loss, augment=augment,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -10,12 +11,20 @@ import pytest
 import torch
 
 from tests.yolov2.scenes import squares
+from yolov2.augment_config import AugmentConfig
 from yolov2.config import ModelConfig
+from yolov2.inputs import TrainingInputs
 from yolov2.network.checkpoint import load_detector, read_checkpoint
 from yolov2.run_folder import locked
-from yolov2.runs import TrainingInputs, finished, train_run
-from yolov2.train_config import AugmentConfig, LossConfig, TrainConfig
-from yolov2.training.loop import NonFiniteLossError
+from yolov2.runs import finished, train_run
+from yolov2.train_config import (
+    CheckpointConfig,
+    LossConfig,
+    MultiScaleConfig,
+    TrainConfig,
+)
+from yolov2.training.nonfinite import NonFiniteLossError
+from yolov2.training.reports import EpochReport, Event
 
 ANCHORS = ((0.6, 0.6), (1.0, 1.0))
 
@@ -24,7 +33,9 @@ def inputs(root: Path, **train: object) -> TrainingInputs:
     recipe = {
         "epochs": 4, "batch_size": 4, "lr": 0.01, "lr_steps": (3,), "warmup_epochs": 0.5,
         "validate_every": 2, "num_workers": 0, "device": "cpu",
-        "augment": AugmentConfig(brightness=0.3, contrast=0.3, flip=0.5),
+        "log_every": 2, "multi_scale": MultiScaleConfig(every=0), "amp": "off",
+        "augment": AugmentConfig(mosaic=0.5, mixup=0.3, mosaic_off_epochs=1),
+        "checkpoint": CheckpointConfig(every_steps=1),
     }  # fmt: skip
     return TrainingInputs(
         tables=squares(root),
@@ -33,6 +44,10 @@ def inputs(root: Path, **train: object) -> TrainingInputs:
         model=ModelConfig(image_size=64, width=0.125),
         train=TrainConfig(**(recipe | train)),  # type: ignore[arg-type]
     )
+
+
+def epochs(events: Iterable[Event]) -> Iterator[EpochReport]:
+    return (event for event in events if isinstance(event, EpochReport))
 
 
 def weights(path: Path) -> torch.Tensor:
@@ -79,20 +94,21 @@ def test_a_killed_training_resumes_to_identical_weights(
 ) -> None:
     given, folder = inputs(tmp_path), tmp_path / "run"
     interrupted = train_run(given, folder)
-    assert [next(interrupted).epoch, next(interrupted).epoch] == [1, 2]
+    reports = epochs(interrupted)
+    assert [next(reports).epoch, next(reports).epoch] == [1, 2]
     interrupted.close()
     assert not finished(folder, given.fingerprint())
-    assert [report.epoch for report in train_run(given, folder, resume=True)] == [3, 4]
+    assert [report.epoch for report in epochs(train_run(given, folder, resume=True))] == [3, 4]
     assert torch.equal(weights(whole[0] / "last.pt"), weights(folder / "last.pt"))
     assert (folder / "history.csv").read_bytes() == (whole[0] / "history.csv").read_bytes()
 
 
 def test_another_recipe_does_not_resume(tmp_path: Path) -> None:
-    next(train_run(inputs(tmp_path), tmp_path / "run"))
+    next(epochs(train_run(inputs(tmp_path), tmp_path / "run")))
     with pytest.raises(ValueError, match="trained with other data, settings or code"):
         next(train_run(inputs(tmp_path, lr=0.02), tmp_path / "run", resume=True))
     with pytest.raises(ValueError, match="already holds a training: go on with it"):
-        next(train_run(inputs(tmp_path), tmp_path / "run"))
+        next(epochs(train_run(inputs(tmp_path), tmp_path / "run")))
 
 
 def test_where_it_runs_is_not_part_of_the_fingerprint(tmp_path: Path) -> None:
@@ -146,7 +162,7 @@ def test_data_without_a_validation_split_keeps_the_newest(tmp_path: Path) -> Non
     lone = TrainingInputs(
         tables=tables, root=tmp_path, anchors=ANCHORS, model=given.model, train=given.train
     )
-    reports = list(train_run(lone, tmp_path / "run"))
+    reports = list(epochs(train_run(lone, tmp_path / "run")))
     assert reports[-1].validation is None
     assert reports[-1].is_best
     assert (tmp_path / "run" / "best.pt").exists()

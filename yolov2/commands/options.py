@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from yolov2.config import DataConfig, Policy, ValidateConfig
 from yolov2.section import Section
@@ -21,21 +21,30 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescript
 
 
 def add_section(
-    options: argparse._ActionsContainer, section: type[Section], helps: Mapping[str, str]
+    options: argparse._ActionsContainer,
+    section: type[Section],
+    helps: Mapping[str, str],
+    *,
+    prefix: str = "",
 ) -> None:
     """An option for each field of ``section`` named in ``helps``, with the field's default.
 
-    ``lr_steps`` becomes ``--lr-steps``; a field that is a tuple takes several values, one that
-    is a ``Literal`` one of its words.
+    ``lr_steps`` becomes ``--lr-steps``, ``prefix`` comes before; a field that is a tuple takes
+    several values, one that is a ``Literal`` one of its words, a yes-or-no field a flag and its
+    ``--no-`` form.
     """
     defaults, hints = vars(section()), get_type_hints(section)
     for name, text in helps.items():
-        default = defaults[name]
+        option, default = "--" + (prefix + name).replace("_", "-"), defaults[name]
+        if isinstance(default, bool):
+            action = argparse.BooleanOptionalAction
+            options.add_argument(option, action=action, default=default, help=text)
+            continue
         several = isinstance(default, tuple)
         words = get_args(hints[name]) if get_origin(hints[name]) is Literal else None
         options.add_argument(
-            "--" + name.replace("_", "-"),
-            type=type(default[0]) if several else type(default),
+            option,
+            type=_reader(hints[name], default[0] if several else default),
             nargs="+" if several else None,
             default=list(default) if several else default,
             choices=words,
@@ -44,17 +53,35 @@ def add_section(
         )
 
 
-def section_from(args: argparse.Namespace, section: type[SectionType], **given: Any) -> SectionType:
+def _reader(hint: object, default: object) -> Callable[[str], Any]:
+    """What turns an option's text into its value: a type, or a number unless it is a word."""
+    words = [word for part in get_args(hint) for word in get_args(part)]
+    if get_origin(hint) is not Union or not words:
+        return type(default)
+
+    number = int if isinstance(default, int) else float
+
+    def read(text: str) -> Any:
+        return text if text in words else number(text)
+
+    read.__name__ = f"{number.__name__} or {' or '.join(words)}"  # for argparse's errors
+    return read
+
+
+def section_from(
+    args: argparse.Namespace, section: type[SectionType], *, prefix: str = "", **given: Any
+) -> SectionType:
     """``section`` with what the command line says about its fields, and with ``given``.
 
     Raises:
         ValueError: a value that ``section`` refuses.
     """
     build: Callable[..., SectionType] = section
+    told = vars(args)
     values = {
         name: tuple(value) if isinstance(value, list) else value
-        for name, value in vars(args).items()
-        if name in vars(section())
+        for name in vars(section())
+        if (value := told.get(prefix + name)) is not None
     }
     return build(**(values | given))
 

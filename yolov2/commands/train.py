@@ -2,14 +2,19 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
+from yolov2.augment_config import AugmentConfig
+from yolov2.commands.augmentation import AUGMENT
 from yolov2.commands.options import add_data, add_device, add_section, section_from
 from yolov2.config import AnchorsConfig, ModelConfig
-from yolov2.train_config import AugmentConfig, LossConfig, TrainConfig
-
-if TYPE_CHECKING:
-    from yolov2.training.loop import EpochReport
+from yolov2.train_config import (
+    CheckpointConfig,
+    FailureConfig,
+    LossConfig,
+    MultiScaleConfig,
+    TrainConfig,
+)
 
 SUMMARY = "train a detector on a data set"
 DESCRIPTION = """\
@@ -24,6 +29,7 @@ EXAMPLE = """\
 example:
   yolov2 train --data my/data.yaml --image-size 416 --epochs 100 --lr-steps 60 85 --batch-size 8
   yolov2 train --data my/data.yaml ... --resume      go on after an interruption: same options
+  torchrun --nproc-per-node 4 -m yolov2 train ...    on four cards, 4 * --batch-size images a step
 
 Loss = lambda_coord * coordinates + objectness (lambda_noobj where there is no object)
        + lambda_class * classes. Out of memory: lower --batch-size, then --image-size.
@@ -32,25 +38,56 @@ Loss = lambda_coord * coordinates + objectness (lambda_noobj where there is no o
 
 RUN = {
     "num_workers": "processes that read images",
+    "cache": "keep decoded images in memory or on disk",
     "seed": "start of every random choice: the same seed gives the same weights on a CPU",
     "validate_every": "epochs from one measurement on the val split to the next",
+    "log_every": "steps from one row of steps.csv to the next",
+}
+SAVE_PREFIX = "save_"
+SAVE = {
+    "every_minutes": "minutes from one checkpoint to the next",
+    "every_steps": "steps from one checkpoint to the next; 0: by time alone",
+    "keep": "earlier checkpoints that stay beside the newest",
 }
 NETWORK = {
     "image_size": "side of the input in pixels, a multiple of 32",
     "width": "multiplier of the channels; 1 is the paper's network",
 }
+SCALE_PREFIX = "multi_scale_"
+SCALE = {
+    "every": "steps from one input size to the next; 0: always --image-size",
+    "smallest": "least size, as a share of --image-size",
+    "largest": "greatest size, as a share of --image-size",
+}
 RECIPE = {
     "epochs": "passes over the training images",
-    "batch_size": "images of one step",
+    "batch_size": "images computed at a time; auto: as many as fit into memory",
+    "nominal_batch": "images that an optimiser step learns from; 0: --batch-size",
     "optimizer": "stochastic gradient descent with momentum, or AdamW",
     "lr": "learning rate after the warm-up",
-    "lr_schedule": "how it falls: at --lr-steps, or in a straight line to zero",
+    "lr_schedule": "how it falls: at --lr-steps, in a straight line, or in half a cosine",
     "lr_steps": "epochs after which it is multiplied by --lr-gamma",
     "lr_gamma": "see --lr-steps",
+    "lr_final": "with linear and cosine: share of --lr at the end",
     "warmup_epochs": "epochs over which it rises from zero",
     "momentum": "of the optimizer",
     "weight_decay": "of the convolutions' weights",
     "clip_norm": "greatest norm of the gradient; 0: any",
+    "ema_decay": "of a moving average of the weights, which is then what is kept; 0: none",
+    "patience": "stop after so many epochs without a better AP; 0: never",
+}
+HARDWARE = {
+    "amp": "number format of the network: bfloat16, float16, float32 (off), or what is fast here",
+    "tf32": "let CUDA cards round the products of float32",
+    "channels_last": "memory layout that convolutions are fast in",
+    "compile": "torch.compile: minutes at the start, faster steps on CUDA",
+    "sync_batch_norm": "batch statistics over all cards",
+}
+FAILURE = {
+    "on_nan": "a loss that is not finite: stop, or back to the newest checkpoint",
+    "rollbacks": "at most so many times",
+    "rollback_lr": "with the learning rate times this",
+    "on_oom": "too little memory: stop, or halve --batch-size and accumulate gradients",
 }
 LOSS = {
     "lambda_coord": "weight of the coordinates",
@@ -58,11 +95,7 @@ LOSS = {
     "lambda_class": "weight of the classes",
     "ignore_iou": "predictions that overlap an object more count as neither object nor none",
     "objectness_target": "1 where there is an object, or the predicted box's IoU with it",
-}
-AUGMENT = {
-    "flip": "share of mirrored images; 0 where left and right matter (digits, signs)",
-    "brightness": "greatest relative change",
-    "contrast": "greatest relative change",
+    "label_smoothing": "share of the class target that is spread over all classes",
 }
 
 
@@ -78,6 +111,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_device(run)
     add_section(run, TrainConfig, RUN)
+    add_section(run, CheckpointConfig, SAVE, prefix=SAVE_PREFIX)
     network = parser.add_argument_group("network")
     add_section(network, ModelConfig, NETWORK)
     network.add_argument(
@@ -86,7 +120,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=AnchorsConfig().method,
         help="cluster the training boxes, or take darknet's (COCO)",
     )
+    scales = parser.add_argument_group("multi-scale training")
+    add_section(scales, MultiScaleConfig, SCALE, prefix=SCALE_PREFIX)
     add_section(parser.add_argument_group("recipe"), TrainConfig, RECIPE)
+    add_section(parser.add_argument_group("hardware"), TrainConfig, HARDWARE)
+    add_section(parser.add_argument_group("when a step fails"), FailureConfig, FAILURE)
     add_section(parser.add_argument_group("loss"), LossConfig, LOSS)
     changes = parser.add_argument_group("random changes of the training images")
     add_section(changes, AugmentConfig, AUGMENT)
@@ -94,19 +132,28 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, a line an epoch."""
-    loss, augment = section_from(args, LossConfig), section_from(args, AugmentConfig)
-    train = section_from(args, TrainConfig, loss=loss, augment=augment)
+    sections: dict[str, Any] = {
+        "loss": section_from(args, LossConfig),
+        "augment": section_from(args, AugmentConfig),
+        "multi_scale": section_from(args, MultiScaleConfig, prefix=SCALE_PREFIX),
+        "checkpoint": section_from(args, CheckpointConfig, prefix=SAVE_PREFIX),
+        "failure": section_from(args, FailureConfig),
+    }
+    train = section_from(args, TrainConfig, **sections)
     model = section_from(args, ModelConfig)
 
     from yolov2.commands.data import load_data
-    from yolov2.commands.progress import bar
+    from yolov2.commands.progress import announce, bar
     from yolov2.data.anchors import choose_anchors
 
     data = load_data(args)
     report = choose_anchors(data.tables, AnchorsConfig(method=args.anchors), model.image_size)
 
     # late: mistakes in the data are shown before torch is loaded
-    from yolov2.runs import TrainingInputs, train_run
+    from yolov2.inputs import TrainingInputs
+    from yolov2.runs import train_run
+    from yolov2.termination import terminable
+    from yolov2.training.reports import EpochReport, Notice, describe
 
     inputs = TrainingInputs(
         tables=data.tables,
@@ -116,19 +163,11 @@ def run(args: argparse.Namespace) -> int:
         train=train,
     )
     folder = Path(args.save_dir)
-    for epoch in train_run(inputs, folder, resume=args.resume, progress=bar):
-        print(describe(epoch), flush=True)
+    with terminable():
+        for event in train_run(inputs, folder, resume=args.resume, progress=bar):
+            if isinstance(event, EpochReport):
+                print(describe(event), flush=True)
+            elif isinstance(event, Notice):
+                announce(event.text)
     print(f"trained: {folder / 'best.pt'}")
     return 0
-
-
-def describe(report: "EpochReport") -> str:
-    """One line for people: where the training stands."""
-    losses = "  ".join(f"{name} {value:.3f}" for name, value in report.losses.items())
-    line = f"epoch {report.epoch}/{report.epochs}  {losses}  {report.images_per_second:.1f} img/s"
-    if report.collisions:
-        line += f"  {report.collisions} boxes lost their slot"
-    if report.validation is not None:
-        best = " (best)" if report.is_best else ""
-        line += f"  val AP {report.validation['AP']:.3f} AP50 {report.validation['AP50']:.3f}{best}"
-    return line

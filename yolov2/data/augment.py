@@ -1,32 +1,90 @@
-"""Random changes of a training image: brightness, contrast, horizontal flip.
+"""Training images changed at random: one image, or a mosaic of four, or two laid over each other.
 
-Pixels are changed by torchvision's ``transforms.v2``; the boxes follow the geometry.
+Letters of the shapes: S side of the canvas in pixels, H W rows and columns of an image, n boxes.
 """
 
+from collections.abc import Callable, Sequence
+
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
-from torchvision.transforms.v2 import functional
 
-from yolov2.train_config import AugmentConfig
+from yolov2.augment_config import AugmentConfig
+from yolov2.boxes import FloatArray
+from yolov2.data.colour import Changes, draw_changes
+from yolov2.data.draw import Draw
+from yolov2.data.geometry import mosaic_tiles, single_tile, to_targets, visible_boxes
+from yolov2.data.images import CANVAS_GREY, letterbox_image
+from yolov2.data.pixels import Pixels
+
+Labelled = tuple[Pixels, FloatArray]
+"""An image (H, W, 3) and its boxes (n, 5): class, cx, cy, w, h as shares of it."""
+
+Read = Callable[[int], Labelled]
+"""The image at a position of the data set."""
 
 
-def augment_image(
-    image: Tensor, targets: Tensor, config: AugmentConfig, *, seed: int
-) -> tuple[Tensor, Tensor]:
-    """One image uint8 (3, S, S) and its boxes (n, 5) changed at random.
+def compose(
+    read: Read, draw: Draw, config: AugmentConfig, rng: np.random.Generator
+) -> tuple[Tensor, FloatArray, Changes]:
+    """The image that ``draw`` asks for, before its colours are changed and it is mirrored.
 
-    Boxes are class, cx, cy, w, h as shares of the canvas. The same ``seed`` gives the same
-    result.
+    Returns:
+        The canvas uint8 (3, S, S); boxes (n, 5) class, cx, cy, w, h as shares of the canvas,
+        already mirrored where the changes say so; the changes of colour that are to be made.
     """
-    draw = torch.rand(3, generator=torch.Generator().manual_seed(seed)).tolist()
-    if config.brightness > 0:
-        factor = 1 + config.brightness * (2 * draw[0] - 1)
-        image = functional.adjust_brightness(image, factor)
-    if config.contrast > 0:
-        factor = 1 + config.contrast * (2 * draw[1] - 1)
-        image = functional.adjust_contrast(image, factor)
-    if draw[2] < config.flip:
-        image = functional.horizontal_flip(image)
-        targets = targets.clone()
+    several = not draw.closing
+    is_mosaic, is_mixup = (rng.random(2) < (config.mosaic, config.mixup)) & several
+    changes = draw_changes(config, rng)
+    if is_mosaic:
+        parts = [read(position) for position in (draw.position, *draw.partners[:3])]
+        canvas, targets = _mosaic(parts, draw.side, config, rng)
+    else:
+        canvas, targets = _single(read(draw.position), draw.side, config, rng)
+    if is_mixup:
+        over, more = _single(read(draw.partners[3]), draw.side, config, rng)
+        canvas = _blend(canvas, over, rng.beta(config.mixup_alpha, config.mixup_alpha))
+        targets = np.concatenate((targets, more))
+    if changes.flip:
         targets[:, 1] = 1 - targets[:, 1]
-    return image, targets
+    return canvas, targets, changes
+
+
+def _single(
+    image: Labelled, side: int, config: AugmentConfig, rng: np.random.Generator
+) -> tuple[Tensor, FloatArray]:
+    """One image on the canvas (3, S, S), its boxes (n, 5) as shares of the canvas."""
+    pixels, boxes = image
+    if not config.moves:
+        letterboxed, letterbox = letterbox_image(Image.fromarray(pixels), side)
+        placed = letterbox.normalised_to_canvas(boxes[:, 1:])
+        canvas = torch.from_numpy(letterboxed).permute(2, 0, 1).contiguous()  # (3, S, S)
+        return canvas, np.concatenate((boxes[:, :1], placed), axis=1)
+    tile = single_tile((pixels.shape[1], pixels.shape[0]), side, config, rng)
+    canvas = _empty(side)
+    tile.paste(pixels, canvas)
+    return canvas, to_targets(visible_boxes([boxes], [tile], config.min_visible), side)
+
+
+def _mosaic(
+    parts: Sequence[Labelled], side: int, config: AugmentConfig, rng: np.random.Generator
+) -> tuple[Tensor, FloatArray]:
+    """Four images on one canvas (3, S, S), their boxes (n, 5) as shares of the canvas."""
+    sizes = [(pixels.shape[1], pixels.shape[0]) for pixels, _ in parts]
+    tiles = mosaic_tiles(sizes, side, config, rng)
+    canvas = _empty(side)
+    for (pixels, _), tile in zip(parts, tiles, strict=True):
+        tile.paste(pixels, canvas)
+    seen = visible_boxes([boxes for _, boxes in parts], tiles, config.min_visible)
+    return canvas, to_targets(seen, side)
+
+
+def _blend(canvas: Tensor, over: Tensor, weight: float) -> Tensor:
+    """``weight`` times ``canvas`` and the rest ``over``, all uint8 (3, S, S)."""
+    mixed = over.to(torch.float32).lerp_(canvas.to(torch.float32), weight)
+    return mixed.add_(0.5).to(torch.int16).to(torch.uint8)
+
+
+def _empty(side: int) -> Tensor:
+    return torch.full((3, side, side), CANVAS_GREY, dtype=torch.uint8)

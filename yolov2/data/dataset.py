@@ -1,26 +1,28 @@
-"""Batches of letterboxed images and their boxes, read from the label table.
+"""Items and batches: images on a square canvas and their boxes, read from the label table.
 
 Letters of the shapes: B images of a batch, S side of the canvas in pixels, T boxes of a batch.
-
-Every random choice follows from (seed, epoch, image), never from what was drawn before, so
-that an epoch gives the same batches whether training ran through or was taken up again, and
-with any number of loader workers.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset
 
+from yolov2.augment_config import NO_CHANGES, AugmentConfig
 from yolov2.boxes import FloatArray, Letterbox
-from yolov2.data.augment import augment_image
+from yolov2.data.augment import Labelled, compose
+from yolov2.data.cache import CacheKind, open_images
+from yolov2.data.colour import Changes, apply_changes, stack_changes
+from yolov2.data.draw import Draw
 from yolov2.data.images import letterbox_image, read_image
+from yolov2.data.pixels import Images, Recent
 from yolov2.data.table import LabelTables
-from yolov2.train_config import AugmentConfig
+
+RECENT_BYTES = 2**27
+"""Pixels that a process keeps for mosaics of the same batch: 145 images of 640x480."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,13 +30,16 @@ class Item:
     """One image on its canvas.
 
     ``image`` is uint8 (3, S, S) RGB; ``targets`` float32 (n, 5): class, cx, cy, w, h as shares
-    of the canvas.
+    of the canvas. ``changes`` are still to be made of the image, not of the targets.
+    ``letterbox`` says where on the canvas the image lies; of a training image, which may be
+    made of several, it is the canvas itself.
     """
 
     image: Tensor
     targets: Tensor
     image_id: int
     letterbox: Letterbox
+    changes: Changes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,33 +48,44 @@ class Batch:
 
     ``images`` is uint8 (B, 3, S, S) RGB; ``targets`` float32 (T, 6): index of the image in the
     batch, class, cx, cy, w, h as shares of the canvas; ``image_ids`` are those of the table.
+    ``changes`` (B, 6) float32 are still to be made of the images, by
+    ``yolov2.data.colour.augment_batch``; with ``augment_on: cpu`` there are none left.
     """
 
     images: Tensor
     targets: Tensor
     image_ids: list[int]
     letterboxes: list[Letterbox]
+    changes: Tensor
 
     def pin_memory(self) -> "Batch":
         """The batch in page-locked memory; the loader calls it where there is a CUDA card."""
-        return replace(self, images=self.images.pin_memory(), targets=self.targets.pin_memory())
+        return replace(
+            self,
+            images=self.images.pin_memory(),
+            targets=self.targets.pin_memory(),
+            changes=self.changes.pin_memory(),
+        )
 
 
 class DetectionDataset(Dataset[Item]):
     """The images of one split with their boxes.
 
-    An index is ``(epoch, position)`` when training (the augmentation follows from both) or a
-    bare position otherwise.
+    A ``Draw`` is an image to train on: its random changes follow from ``seed``, the draw's
+    epoch and the image alone. A bare position is the letterboxed image, to evaluate on.
 
     Args:
         tables: the label table of the data set.
         root: the folder that the table's image paths start from.
         split: ``train``, ``val`` or ``test``.
-        image_size: side of the canvas in pixels.
-        augment: random changes of the images, ``None`` for none.
+        image_size: side of the canvas in pixels, of an image that is not drawn.
+        augment: random changes of the images that are drawn, ``None`` for none.
         seed: start of every random choice.
+        cache: where decoded images are kept for the next epoch.
+        cache_folder: the folder of ``cache`` disk; ``None`` for the user's cache folder.
 
     Raises:
+        CacheError: the cache is too large for the memory or the disk.
         ValueError: the data set has no images in this split.
     """
 
@@ -82,6 +98,8 @@ class DetectionDataset(Dataset[Item]):
         *,
         augment: AugmentConfig | None = None,
         seed: int = 0,
+        cache: CacheKind = "none",
+        cache_folder: Path | None = None,
     ) -> None:
         rows = tables.images[tables.images["split"] == split]
         if rows.empty:
@@ -89,29 +107,59 @@ class DetectionDataset(Dataset[Item]):
             raise ValueError(f"the data set has no images in split '{split}' (it has: {present})")
         self.root = root
         self.image_size = image_size
-        self.augment = augment
+        self.augment = augment or NO_CHANGES
         self.seed = seed
+        self.class_names = tables.class_names
         self.paths: list[str] = rows["image"].tolist()
         self.image_ids: list[int] = rows["image_id"].tolist()
         self._boxes = _boxes_by_image(tables, split)
+        files = [root / path for path in self.paths]
+        sizes = list(zip(rows["height"].tolist(), rows["width"].tolist(), strict=True))
+        self._images: Images = open_images(files, sizes, cache, cache_folder)
+        if self.augment.combines:
+            self._images = Recent(self._images, RECENT_BYTES)
 
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index: int | tuple[int, int]) -> Item:
-        epoch, position = index if isinstance(index, tuple) else (0, index)
-        image_id = self.image_ids[position]
-        canvas, letterbox = letterbox_image(
-            read_image(self.root / self.paths[position]), self.image_size
-        )
-        targets = self._boxes.get(image_id, np.zeros((0, 5))).copy()
+    def __getitem__(self, index: int | Draw) -> Item:
+        return self._drawn(index) if isinstance(index, Draw) else self._plain(index)
+
+    def _plain(self, position: int) -> Item:
+        image = read_image(self.root / self.paths[position])
+        canvas, letterbox = letterbox_image(image, self.image_size)
+        targets = self._boxes_of(position).copy()
         targets[:, 1:] = letterbox.normalised_to_canvas(targets[:, 1:])
-        image = torch.from_numpy(canvas).permute(2, 0, 1)  # (3, S, S)
-        boxes = torch.from_numpy(targets.astype(np.float32))  # (n, 5)
-        if self.augment is not None:
-            key = np.random.SeedSequence((self.seed, epoch, image_id)).generate_state(1, np.uint64)
-            image, boxes = augment_image(image, boxes, self.augment, seed=int(key[0] >> 1))
-        return Item(image=image, targets=boxes, image_id=image_id, letterbox=letterbox)
+        return Item(
+            image=torch.from_numpy(canvas).permute(2, 0, 1),  # (3, S, S)
+            targets=torch.from_numpy(targets.astype(np.float32)),  # (n, 5)
+            image_id=self.image_ids[position],
+            letterbox=letterbox,
+            changes=Changes(),
+        )
+
+    def _drawn(self, draw: Draw) -> Item:
+        image_id = self.image_ids[draw.position]
+        # a trailing 3, because to NumPy seeds are equal that differ by trailing zeros only
+        rng = np.random.default_rng((self.seed, draw.epoch, image_id, 3))
+        canvas, targets, changes = compose(self._labelled, draw, self.augment, rng)
+        left = Changes()
+        if self.augment.augment_on == "device":
+            changes, left = left, changes
+        return Item(
+            image=apply_changes(canvas, changes),  # (3, S, S)
+            targets=torch.from_numpy(targets.astype(np.float32)),  # (n, 5)
+            image_id=image_id,
+            letterbox=Letterbox(width=draw.side, height=draw.side, side=draw.side),
+            changes=left,
+        )
+
+    def _labelled(self, position: int) -> Labelled:
+        return self._images(position), self._boxes_of(position)
+
+    def _boxes_of(self, position: int) -> FloatArray:
+        """Boxes (n, 5) of the image at ``position``: class, cx, cy, w, h as shares of it."""
+        return self._boxes.get(self.image_ids[position], np.zeros((0, 5)))
 
 
 def _boxes_by_image(tables: LabelTables, split: str) -> dict[int, FloatArray]:
@@ -133,47 +181,5 @@ def collate(items: list[Item]) -> Batch:
         targets=torch.cat(targets),  # (T, 6)
         image_ids=[item.image_id for item in items],
         letterboxes=[item.letterbox for item in items],
-    )
-
-
-class EpochSampler(Sampler[tuple[int, int]]):
-    """Positions of one epoch in an order that follows from (seed, epoch) alone."""
-
-    def __init__(self, size: int, seed: int) -> None:
-        self.size = size
-        self.seed = seed
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        return self.size
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size)
-        return iter([(self.epoch, int(position)) for position in order])
-
-
-def training_loader(
-    dataset: DetectionDataset, sampler: EpochSampler, *, batch_size: int, num_workers: int
-) -> "DataLoader[Item]":
-    """Batches in the sampler's order; the last, smaller one of an epoch included."""
-    return DataLoader(
-        dataset,
-        batch_size=min(batch_size, len(dataset)),
-        sampler=sampler,
-        num_workers=num_workers,
-        collate_fn=collate,
-        pin_memory=torch.cuda.is_available(),
-    )
-
-
-def evaluation_loader(
-    dataset: DetectionDataset, *, batch_size: int, num_workers: int
-) -> "DataLoader[Item]":
-    """Batches in the table's order, each image once."""
-    return DataLoader(
-        dataset,
-        batch_size=batch_size,
-        num_workers=num_workers,
-        collate_fn=collate,
-        pin_memory=torch.cuda.is_available(),
+        changes=stack_changes([item.changes for item in items]),  # (B, 6)
     )

@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 
 from yolov2.config import EvaluateConfig
-from yolov2.data.dataset import Batch, DetectionDataset, evaluation_loader
+from yolov2.data.dataset import Batch, DetectionDataset
 from yolov2.data.images import read_image
+from yolov2.data.loader import evaluation_loader
 from yolov2.data.table import LabelTables
 from yolov2.detection.detections import Detections, ground_truth
 from yolov2.detection.draw import draw_comparison

@@ -1,6 +1,7 @@
 """The score that training watches: AP and AP50 of a split, and nothing that is only reported."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Protocol, TypeVar
 
 import torch
 
@@ -8,10 +9,22 @@ from yolov2.config import EvaluateConfig
 from yolov2.data.dataset import Batch
 from yolov2.data.table import LabelTables
 from yolov2.detection.coco import average_precision
-from yolov2.detection.detections import ground_truth
+from yolov2.detection.detections import Detections, ground_truth
 from yolov2.detection.predict import predict
 from yolov2.network.decode import DecodedYOLOv2
 from yolov2.network.yolov2 import YOLOv2
+
+Content = TypeVar("Content")
+
+
+class Processes(Protocol):
+    """Processes that share an evaluation; ``yolov2.training.world.World`` has this form."""
+
+    def gather(self, content: Content) -> list[Content]:
+        """What each process gave, on the first; on the others an empty list."""
+
+    def share(self, content: Content) -> Content:
+        """What the first process gave, on all."""
 
 
 def score_split(
@@ -21,15 +34,23 @@ def score_split(
     split: str,
     config: EvaluateConfig,
     device: torch.device,
-) -> dict[str, float]:
+    processes: Processes | None = None,
+) -> Mapping[str, float]:
     """AP and AP50 by pycocotools of a network on ``device``, in evaluation mode, on ``split``.
 
-    ``batches`` are those of ``split``, each image once; ``config`` gives the thresholds, its
-    own split is not used.
+    ``batches`` are those of ``split``, each image once, over all ``processes`` together;
+    ``config`` gives the thresholds, its own split is not used.
 
     Raises:
         ValueError: the split has no images or no objects, or the network predicts NaN.
     """
     truth = ground_truth(tables, split)
-    detections = predict(DecodedYOLOv2(network), batches, config, device)
-    return average_precision(truth, detections, len(tables.class_names))
+    found = predict(DecodedYOLOv2(network), batches, config, device)
+    parts = [found] if processes is None else processes.gather(found)
+    scores: dict[str, float] = {}
+    if parts:
+        detections: dict[int, Detections] = {}
+        for part in parts:
+            detections |= part
+        scores = average_precision(truth, detections, len(tables.class_names))
+    return scores if processes is None else processes.share(scores)

@@ -1,10 +1,13 @@
 """Checkpoints: everything that inference needs, and what training needs to go on.
 
 A checkpoint is a dictionary of plain values and tensors, so that
-``torch.load(path, weights_only=True)`` reads it: nothing in it can run code.
+``torch.load(path, weights_only=True)`` reads it: nothing in it can run code. It holds a checksum
+of its own content, so that a copy of it can be trusted wherever it has been.
 """
 
+import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +20,9 @@ from torch import Tensor
 from yolov2.network.yolov2 import YOLOv2
 from yolov2.section import require
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, FORMAT)
+"""Format 1 had no checksum."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +48,12 @@ def write_atomically(path: Path, content: Any) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            torch.save(content, file)
+            try:
+                torch.save(content, file)
+            except RuntimeError as error:  # how torch's writer says that the disk is full
+                free = shutil.disk_usage(path.parent).free / 2**20
+                reason = f"{free:.0f} MiB are free on its disk: {str(error).splitlines()[0]}"
+                raise OSError(f"cannot write {path}: {reason}") from error
             file.flush()
             os.fsync(file.fileno())
         umask = os.umask(0)
@@ -78,7 +88,31 @@ def save_checkpoint(
         "model": state,
         "training": None if training is None else dict(training),
     }
-    write_atomically(path, content)
+    write_atomically(path, content | {"sha256": content_hash(content)})
+
+
+def content_hash(content: object) -> str:
+    """sha256 over plain values and tensors, nested: types, sizes and bytes of all of them."""
+    digest = hashlib.sha256()
+
+    def add(item: object) -> None:
+        if isinstance(item, Tensor):
+            values = item.detach().cpu().contiguous()
+            digest.update(f"{values.dtype}{tuple(values.shape)}".encode())
+            digest.update(values.reshape(-1).view(torch.uint8).numpy().data)
+        elif isinstance(item, Mapping):
+            for key, value in item.items():
+                digest.update(f"{{{key!r}".encode())
+                add(value)
+        elif isinstance(item, list | tuple):
+            digest.update(f"[{len(item)}".encode())
+            for value in item:
+                add(value)
+        else:
+            digest.update(repr(item).encode() + b";")
+
+    add(content)
+    return digest.hexdigest()
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -98,8 +132,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f" ({type(error).__name__})"
         ) from error
     require(
-        isinstance(content, dict) and content.get("format") == FORMAT,
+        isinstance(content, dict) and content.get("format") in READABLE,
         f"{path} is no checkpoint of this project (format {FORMAT}): make one with `yolov2 train`",
+    )
+    told = content.pop("sha256", None)
+    require(
+        told == content_hash(content) or content["format"] == 1,
+        f"{path} is damaged: its content does not fit its checksum",
     )
     return dict(content)
 

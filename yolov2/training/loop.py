@@ -1,184 +1,200 @@
-"""The training loop: a generator of epoch reports."""
+"""The training loop: a generator of reports, exact to the optimiser step."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
 
-import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 
-from yolov2.data.dataset import Batch, DetectionDataset, EpochSampler, training_loader
-from yolov2.network.device import has_bfloat16
+from yolov2.data.dataset import Batch, DetectionDataset
+from yolov2.data.loader import LoaderError, load_batches
+from yolov2.data.plan import Plan, Step, micro_batches, scales
 from yolov2.network.yolov2 import YOLOv2
+from yolov2.termination import undisturbed
 from yolov2.train_config import TrainConfig
-from yolov2.training.loss import Loss, yolov2_loss
-from yolov2.training.schedule import build_optimizer, learning_rate
+from yolov2.training.memory import TooLittleMemoryError, explain, is_out_of_memory
+from yolov2.training.optimise import About, Optimiser
+from yolov2.training.position import Position
+from yolov2.training.progress import Progress, silent
+from yolov2.training.reports import EpochReport, Notice, StepReport
+from yolov2.training.schedule import learning_rate
+from yolov2.training.throughput import Meter
 
-TERMS = ("loss", "coord", "objectness", "class")
-
-
-class NonFiniteLossError(ValueError):
-    """The loss became NaN or infinite; the text names the step and the images of the batch."""
-
-
-class Progress(Protocol):
-    """Wraps the batches of an epoch, to show a bar; ``tqdm`` has this form."""
-
-    def __call__(self, batches: Iterable[Batch], /, *, desc: str) -> Iterable[Batch]:
-        """The same batches, with a bar headed ``desc``."""
-
-
-def silent(batches: Iterable[Batch], /, *, desc: str) -> Iterable[Batch]:
-    """No progress bar."""
-    return batches
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpochReport:
-    """What one epoch gave. ``losses`` are means per image, by the names in ``TERMS``.
-
-    ``epoch`` counts from 1, ``step`` is the number of optimiser steps so far, ``collisions`` the
-    boxes of this epoch that lost their slot to another box. ``validation`` holds the metrics of
-    the validation split (AP, AP50, ...) where this epoch was validated. ``is_best`` says that
-    the network is the best so far: by AP, or without validation simply the newest.
-    """
-
-    epoch: int
-    epochs: int
-    step: int
-    lr: float
-    losses: Mapping[str, float]
-    images_per_second: float
-    seconds: float
-    collisions: int
-    validation: Mapping[str, float] | None
-    is_best: bool
+RESTARTS = 3
+"""How often the loader is started anew for one step before its error is taken for final."""
 
 
 class Training:
-    """A training in progress: network, optimiser, position.
+    """A training in progress.
 
     Args:
-        network: trained in place, on ``device``.
-        dataset: the training images; its order and augmentation follow from ``config.seed``.
+        optimiser: the network and what moves it.
+        dataset: the training images.
         config: the recipe.
-        device: where to compute.
-        score: metrics of the network on the validation split (with ``AP``), or ``None``.
+        at: where to begin.
+        meter: measures the speed.
+        score: metrics of a network on the validation split (with ``AP``), or ``None``.
+
+    ``record`` is called with each report of a step or an epoch as its state changes: no signal
+    comes between the two, as it may before the report is yielded.
     """
 
     def __init__(
         self,
-        network: YOLOv2,
+        optimiser: Optimiser,
         dataset: DetectionDataset,
         config: TrainConfig,
-        *,
-        device: torch.device,
+        at: Position,
+        meter: Meter,
         score: Callable[[YOLOv2], Mapping[str, float]] | None = None,
     ) -> None:
-        self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.dataset = dataset
-        self.config = config
-        self.device = device
-        self.score = score
-        self.bfloat16 = config.amp == "bf16" or (config.amp == "auto" and has_bfloat16(device))
-        self.optimizer = build_optimizer(network, config)
-        self.epoch = 0
-        self.best = float("-inf")
-        self.sampler = EpochSampler(len(dataset), config.seed)
-        self.loader = training_loader(
-            dataset, self.sampler, batch_size=config.batch_size, num_workers=config.num_workers
+        self.optimiser, self.dataset, self.config, self.at = optimiser, dataset, config, at
+        self.meter, self.score = meter, score
+        self.world = optimiser.world
+        self.names = dict(zip(dataset.image_ids, dataset.paths, strict=True))
+        self.plan = Plan(
+            size=len(dataset),
+            nominal_batch=at.nominal_batch,
+            sides=scales(config.multi_scale, dataset.image_size),
+            base_side=dataset.image_size,
+            config=config,
         )
+        self.record: Callable[[StepReport | EpochReport], None] = lambda report: None
+        self.report = StepReport(step=at.step, row=None)
+        self._batches: Iterator[Batch] | None = None
 
     def state(self) -> dict[str, Any]:
-        """What ``restore`` needs, beside the network's weights, to go on exactly."""
-        return {"epoch": self.epoch, "best": self.best, "optimizer": self.optimizer.state_dict()}
+        """What ``restore`` needs, beside the weights of the evaluated network."""
+        return {"at": asdict(self.at), **self.optimiser.state()}
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on after the epoch at which ``state`` was taken; the weights are loaded before."""
-        self.epoch = state["epoch"]
-        self.best = state["best"]
-        self.optimizer.load_state_dict(state["optimizer"])
+    def restore(self, state: Mapping[str, Any], model: Mapping[str, Tensor]) -> None:
+        """Go on after the step at which ``state`` was taken."""
+        self.at = Position(**state["at"])
+        self.optimiser.restore(state, model)
+        self._batches = None
 
-    def epochs(self, progress: Progress = silent) -> Iterator[EpochReport]:
-        """Train what is left of the epochs; a report after each.
+    def events(self, progress: Progress = silent) -> Iterator[StepReport | EpochReport | Notice]:
+        """Train what is left: a report after each step and each epoch, and notices.
+
+        The state is whole at every one of them, and after ``optimiser.rewind`` also when an
+        exception ends the generator in the middle of a step.
 
         Raises:
-            NonFiniteLossError: the loss of a batch is NaN or infinite.
+            NonFiniteLossError: loss or gradient of a step is not finite.
+            TooLittleMemoryError: a batch does not fit into memory.
+            ImageError: an image cannot be read.
         """
-        while self.epoch < self.config.epochs:
-            started = time.perf_counter()
-            sums = self._one_epoch(progress)
-            trained = time.perf_counter() - started
-            self.epoch += 1
-            validation = self._validate()
-            is_best = self.score is None
-            if validation is not None and validation["AP"] >= self.best:
-                self.best, is_best = validation["AP"], True
-            *losses, collisions = sums.tolist()
-            images = len(self.dataset)
-            yield EpochReport(
-                epoch=self.epoch,
-                epochs=self.config.epochs,
-                step=self.epoch * len(self.loader),
-                lr=self.optimizer.param_groups[0]["lr"],
-                losses=dict(zip(TERMS, (value / images for value in losses), strict=True)),
-                images_per_second=images / trained,
-                seconds=time.perf_counter() - started,
-                collisions=int(collisions),
-                validation=validation,
-                is_best=is_best,
-            )
+        while self.at.epoch < self.config.epochs and not self.at.stopped:
+            started = self.meter.restart()
+            epoch, position = self.at.epoch, self.at.position
+            left, total = self.plan.epoch(epoch, position), self.plan.steps_left(position)
+            name = f"epoch {epoch + 1}/{self.config.epochs}"
+            for step in progress(left, desc=name, total=total):
+                yield from self._step(step)
+            yield from self._close_epoch(started)
 
-    def _one_epoch(self, progress: Progress) -> Tensor:
-        """Sums over the epoch's images (5,): the four losses of ``TERMS``, then collisions."""
-        self.network.train()
-        self.sampler.epoch = self.epoch
-        sums = torch.zeros(5, dtype=torch.float64, device=self.device)
-        step = self.epoch * len(self.loader)
-        description = f"epoch {self.epoch + 1}/{self.config.epochs}"
-        for batch in progress(self.loader, desc=description):
-            rate = learning_rate(self.config, step, len(self.loader))
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
-            loss = self._one_step(batch, step)
-            terms = torch.stack((loss.total.detach(), loss.coord, loss.objectness, loss.classes))
-            sums[:4] += terms * len(batch.images)
-            sums[4] += loss.collisions
-            step += 1
-        return sums
+    def _step(self, step: Step) -> Iterator[StepReport | Notice]:
+        """One optimiser step, again after a failure that can be helped."""
+        restarts = 0
+        while True:
+            try:
+                self._optimise(step)
+                break
+            except LoaderError as error:
+                restarts += 1
+                if restarts > RESTARTS:
+                    raise
+                text = f"{error}: the loader was started anew"
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                text = self._out_of_memory(step)
+            self.optimiser.rewind()
+            self._batches = None
+            yield Notice(text=text, step=self.at.step)
+        yield self.report
 
-    def _one_step(self, batch: Batch, step: int) -> Loss:
-        images = batch.images.to(self.device, non_blocking=True)
-        images = images.to(torch.float32, memory_format=torch.channels_last) / 255
-        targets = batch.targets.to(self.device, non_blocking=True)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
-            raw = self.network(images)
-        loss = yolov2_loss(raw, targets, self.network.anchors, self.config.loss)
-        if not torch.isfinite(loss.total):
-            raise NonFiniteLossError(self._explain(batch, loss, step))
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.total.backward()
-        if self.config.clip_norm > 0:
-            clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
-        self.optimizer.step()
-        return loss
+    def _optimise(self, step: Step) -> None:
+        at = self.at
+        if self._batches is None:
+            self._batches = self.meter.timed(self._load())
+        parts = micro_batches(step, at.batch_size, rank=self.world.rank, world=self.world.size)
+        lr = at.lr_factor * learning_rate(self.config, step.index, self.plan.steps_per_epoch)
 
-    def _explain(self, batch: Batch, loss: Loss, step: int) -> str:
-        paths = dict(zip(self.dataset.image_ids, self.dataset.paths, strict=True))
-        names = ", ".join(paths[image_id] for image_id in batch.image_ids)
-        return (
-            f"the loss became {loss.total.item()} in epoch {self.epoch + 1}, step {step + 1}"
-            f" (coord {loss.coord.item():g}, objectness {loss.objectness.item():g}, class"
-            f" {loss.classes.item():g}); lower train.lr or raise train.warmup_epochs, and look at"
-            f" the boxes of the batch's images: {names}"
+        def done(sums: list[float]) -> None:
+            at.advance(len(step.draws), sums)
+            is_logged = at.step % self.config.log_every == 0
+            row = at.log_row(lr, self.plan.steps_per_epoch) if is_logged else None
+            self.report = StepReport(step=at.step, row=row)
+            self.record(self.report)
+
+        self.optimiser.step(
+            zip(parts, self._batches, strict=False),
+            len(step.draws),
+            lr=lr,
+            done=done,
+            about=About(epoch=step.epoch + 1, step=step.index + 1, names=self.names),
+        )
+        self.meter.count(len(step.draws), step.draws[0].side)
+
+    def _load(self) -> Iterator[Batch]:
+        """The batches of all that is left of the training, so that workers never run dry."""
+        at, world = self.at, self.world
+        draws = (
+            micro.draws
+            for step in self.plan.steps(at.epoch, at.position)
+            for micro in micro_batches(step, at.batch_size, rank=world.rank, world=world.size)
+        )
+        return load_batches(
+            self.dataset,
+            draws,
+            num_workers=self.config.num_workers,
+            pin_memory=self.optimiser.device.type == "cuda",
         )
 
+    def _out_of_memory(self, step: Step) -> str:
+        """Halve the batch, if that is wanted and possible; what to tell."""
+        before, side = self.at.batch_size, step.draws[0].side
+        advice = explain(self.optimiser.device, before, side)
+        if self.config.failure.on_oom == "stop" or before == 1:
+            raise TooLittleMemoryError(advice) from None
+        self.at.batch_size = before // 2
+        return f"{advice}. Halved: {before // 2} images at a time from step {step.index + 1} on"
+
+    def _close_epoch(self, started: float) -> Iterator[EpochReport | Notice]:
+        at, config = self.at, self.config
+        throughput = self.meter.read(self.world.size)
+        validation = self._validate()
+        score = None if validation is None else validation["AP"]
+        with undisturbed():
+            losses, collisions, is_best = at.close_epoch(score)
+            stale = at.epoch - at.best_epoch
+            at.stopped = score is not None and 0 < config.patience <= stale
+            report = EpochReport(
+                epoch=at.epoch,
+                epochs=config.epochs,
+                step=at.step,
+                lr=self.optimiser.optimizer.param_groups[0]["lr"],
+                losses=losses,
+                throughput=throughput,
+                seconds=time.perf_counter() - started,
+                collisions=collisions,
+                validation=validation,
+                is_best=is_best or self.score is None,
+            )
+            self.record(report)
+        yield report
+        if at.stopped and at.epoch < config.epochs:
+            text = f"early stopping: no better AP than {at.best:.4f} for {stale} epochs"
+            yield Notice(text=text, step=at.step)
+
     def _validate(self) -> Mapping[str, float] | None:
-        due = self.epoch % self.config.validate_every == 0 or self.epoch == self.config.epochs
+        epoch = self.at.epoch + 1
+        due = epoch % self.config.validate_every == 0 or epoch == self.config.epochs
         if self.score is None or not due:
             return None
-        self.network.eval()
-        with torch.no_grad():
-            return self.score(self.network)
+        network = self.optimiser.evaluated
+        self.world.share_buffers(network)
+        network.eval()
+        return self.score(network)

@@ -9,7 +9,8 @@ from PIL import Image
 from tests.tables import make_tables
 from yolov2.boxes import Letterbox
 from yolov2.config import EvaluateConfig
-from yolov2.data.dataset import DetectionDataset, evaluation_loader
+from yolov2.data.dataset import DetectionDataset
+from yolov2.data.loader import evaluation_loader
 from yolov2.detection.evaluate import (
     best_and_worst,
     evaluate_checkpoint,

@@ -63,3 +63,25 @@ def test_a_foreign_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_missing_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no checkpoint at .*nowhere.pt"):
         load_detector(tmp_path / "nowhere.pt")
+
+
+def test_a_changed_weight_is_noticed(tmp_path: Path) -> None:
+    network = YOLOv2(1, DEFAULT_ANCHORS, width=0.125)
+    path = tmp_path / "x.pt"
+    training = {"momenta": [torch.arange(3.0)], "step": 7, "records": {"a": [{"b": 0.5}]}}
+    save_checkpoint(path, network, class_names=("a",), image_size=32, training=training)
+    assert read_checkpoint(path)["training"]["step"] == 7
+    content = torch.load(path, weights_only=True)
+    content["training"]["momenta"][0][1] += 1e-6
+    torch.save(content, path)
+    with pytest.raises(ValueError, match="x.pt is damaged: its content does not fit its checksum"):
+        read_checkpoint(path)
+
+
+def test_checkpoints_of_the_first_format_are_read(tmp_path: Path) -> None:
+    network = YOLOv2(1, DEFAULT_ANCHORS, width=0.125)
+    save_checkpoint(tmp_path / "x.pt", network, class_names=("a",), image_size=32)
+    content = torch.load(tmp_path / "x.pt", weights_only=True)
+    del content["sha256"]
+    torch.save(content | {"format": 1}, tmp_path / "x.pt")
+    assert load_detector(tmp_path / "x.pt").class_names == ("a",)

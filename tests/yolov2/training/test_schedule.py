@@ -38,3 +38,10 @@ def test_norms_and_biases_do_not_decay(optimizer: Literal["sgd", "adamw"]) -> No
     assert decayed["weight_decay"] == 0.2
     assert [p.ndim for p in plain["params"]] == [1, 1, 1]
     assert plain["weight_decay"] == 0.0
+
+
+def test_cosine_schedule_by_hand() -> None:
+    config = TrainConfig(epochs=4, lr=0.2, lr_schedule="cosine", lr_final=0.1, warmup_epochs=0.0)
+    # lr * (f + (1 - f) * (1 + cos(pi * share)) / 2) at shares 0, 1/4, 1/2, 3/4
+    rates = [learning_rate(config, step, 5) for step in (0, 5, 10, 15)]
+    assert rates == pytest.approx([0.2, 0.1736396, 0.11, 0.0463604], rel=1e-6)

@@ -1,0 +1,132 @@
+"""Colours against darknet's arithmetic written pixel by pixel, and against torchvision's."""
+
+import colorsys
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional
+
+from yolov2.augment_config import AugmentConfig
+from yolov2.data.colour import Changes, apply_changes, augment_batch, draw_changes, stack_changes
+
+S = 17
+
+
+def colours(seed: int = 0) -> Tensor:
+    """An image uint8 (3, S, S) of random colours, grey, black and white among them."""
+    image = np.random.default_rng(seed).integers(0, 256, (3, S, S))
+    image[:, 0, :3] = [[0, 128, 255]] * 3
+    return torch.from_numpy(image.astype(np.uint8))
+
+
+def darknet(image: Tensor, changes: Changes) -> np.ndarray:
+    """``distort_image``: to HSV, hue shifted, S and V scaled, back, cut off: float (3, S, S)."""
+    result = np.zeros(image.shape)
+    for y, x in np.ndindex(*image.shape[1:]):
+        h, s, v = colorsys.rgb_to_hsv(*(image[:, y, x].double() / 255).tolist())
+        h = (h + changes.hue) % 1
+        s, v = s * changes.saturation, v * changes.exposure
+        # colorsys does not restrict S and V either
+        result[:, y, x] = colorsys.hsv_to_rgb(h, s, v)
+    return np.clip(result, 0, 1) * 255
+
+
+@pytest.mark.parametrize(("saturation", "exposure"), [(1.5, 0.7), (1 / 1.5, 1.4), (0.0, 1.0)])
+def test_saturation_and_exposure_are_darknets(saturation: float, exposure: float) -> None:
+    changes = Changes(saturation=saturation, exposure=exposure)
+    difference = np.abs(apply_changes(colours(), changes).numpy() - darknet(colours(), changes))
+    assert difference.max() <= 0.51  # rounded to whole numbers
+
+
+@pytest.mark.parametrize("hue", [-0.5, -0.31, -0.1, 0.04, 1 / 12, 0.1, 0.2, 0.47])
+def test_hue_is_darknets_to_a_quarter_of_the_chroma(hue: float) -> None:
+    image, changes = colours(), Changes(hue=hue)
+    difference = np.abs(apply_changes(image.clone(), changes).numpy() - darknet(image, changes))
+    chroma = (image.amax(dim=0).int() - image.amin(dim=0).int()).numpy()
+    part = 6 * hue % 1  # of the way from one sixth of the circle to the next
+    assert (difference <= part * (1 - part) * chroma + 0.51).all()
+    assert (difference <= chroma / 4 + 0.51).all()
+
+
+@pytest.mark.parametrize("hue", [0.1, -0.07, 0.4])
+@pytest.mark.parametrize("exposure", [1.0, 1.3])
+def test_hue_of_pure_colours_is_darknets(hue: float, exposure: float) -> None:
+    pure = torch.tensor([[200, 40, 40], [200, 200, 40], [40, 200, 40]], dtype=torch.uint8)
+    image = torch.cat((pure, 240 - pure)).T[:, :, None].contiguous()  # (3, 6, 1)
+    changes = Changes(hue=hue, saturation=1.2, exposure=exposure)
+    expected = darknet(image, changes)
+    assert np.abs(apply_changes(image, changes).numpy() - expected).max() <= 0.51
+
+
+@pytest.mark.parametrize("factor", [0.6, 1.4])
+def test_brightness_and_contrast_are_torchvisions(factor: float) -> None:
+    image = colours()
+    for found, expected in (
+        (Changes(brightness=factor), functional.adjust_brightness(image, factor)),
+        (Changes(contrast=factor), functional.adjust_contrast(image, factor)),
+    ):
+        changed = apply_changes(image.clone(), found)
+        assert (changed.int() - expected.int()).abs().max() <= 1
+
+
+def test_no_change_keeps_every_bit() -> None:
+    assert torch.equal(apply_changes(colours(), Changes()), colours())
+
+
+def test_flip_mirrors() -> None:
+    row = torch.tensor([1, 2, 3, 4], dtype=torch.uint8).expand(3, 2, 4)
+    assert apply_changes(row, Changes(flip=True))[2, 1].tolist() == [4, 3, 2, 1]
+
+
+MANY = (
+    Changes(hue=0.09, saturation=1.4, exposure=0.8, flip=True),
+    Changes(),
+    Changes(hue=-0.45, brightness=1.3, contrast=0.6),
+    Changes(saturation=0.7, exposure=1.5, contrast=1.4, flip=True),
+)
+
+
+def agree_on(device: str) -> None:
+    images = torch.stack([colours(seed) for seed in range(4)])  # (4, 3, S, S)
+    pairs = zip(images, MANY, strict=True)
+    expected = torch.stack([apply_changes(image.clone(), changes) for image, changes in pairs])
+    found = augment_batch(images.to(device), stack_changes(MANY)).cpu()
+    assert found.dtype == torch.float32
+    # half a level, because one of them is rounded to whole numbers
+    torch.testing.assert_close(found * 255, expected.float(), rtol=0, atol=0.51)
+
+
+def test_a_whole_batch_changes_as_each_image_does() -> None:
+    agree_on("cpu")
+
+
+@pytest.mark.gpu
+def test_a_whole_batch_changes_on_the_gpu_as_each_image_does() -> None:
+    agree_on("cuda")
+
+
+def test_large_images_are_changed_in_parts() -> None:
+    image = torch.arange(256, dtype=torch.uint8).repeat(3, 300, 1)  # (3, 300, 256)
+    changed = apply_changes(image.clone(), Changes(exposure=0.5))
+    assert torch.equal(changed, ((image.float() / 2) + 0.5).to(torch.uint8))
+
+
+def test_changes_are_drawn_within_their_ranges() -> None:
+    config = AugmentConfig(hue=0.1, saturation=1.5, exposure=2.0, brightness=0.2, contrast=0.3)
+    rng = np.random.default_rng(0)
+    rows = stack_changes([draw_changes(config, rng) for _ in range(2000)]).numpy()
+    limits = [(-0.1, 0.1), (1 / 1.5, 1.5), (0.5, 2.0), (0.8, 1.2), (0.7, 1.3), (0, 1)]
+    for column, (low, high) in zip(rows.T, limits, strict=True):
+        assert low <= column.min() < column.max() <= high + 1e-6
+        assert column.min() - low < 0.01 > high - column.max()
+    # darknet's coin: as many below 1 as above
+    assert 0.47 < (rows[:, 1] < 1).mean() < 0.53
+    assert 0.47 < rows[:, 5].mean() < 0.53
+
+
+def test_without_ranges_nothing_is_drawn() -> None:
+    config = AugmentConfig(hue=0.0, saturation=1.0, exposure=1.0, flip=0.0)
+    rng = np.random.default_rng(0)
+    assert all(draw_changes(config, rng) == Changes() for _ in range(20))

@@ -1,0 +1,89 @@
+"""Several processes train as one."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from yolov2.network.checkpoint import read_checkpoint
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+FROZEN = {"FROZEN_STATISTICS": "1"}
+RECIPE = ("epochs=2", "batch_size=4", "nominal_batch=8", "ema_decay=0.9", "momentum=0.9")
+"""Ten images: each epoch a step of eight, then one of two."""
+
+
+def start(
+    root: Path, *settings: str, processes: int = 1, **environment: str
+) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m"]
+    if processes > 1:
+        command += ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
+    return subprocess.Popen(
+        [*command, "tests.yolov2.trainer", str(root), *RECIPE, *settings],
+        cwd=REPOSITORY,
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    output, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors
+    return output
+
+
+def weights(root: Path) -> torch.Tensor:
+    model = read_checkpoint(root / "run" / "last.pt")["model"]
+    return torch.cat([tensor.flatten().double() for tensor in model.values()])
+
+
+def test_two_processes_equal_one(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    together = [start(one, **FROZEN), start(two, "batch_size=2", processes=2, **FROZEN)]
+    outputs = [finish(process) for process in together]
+    assert outputs[0] == outputs[1]  # rank 0 alone says anything
+    assert torch.allclose(weights(one), weights(two), rtol=1e-4, atol=1e-6)
+    histories = [pd.read_csv(root / "run" / "history.csv") for root in (one, two)]
+    # losses, collisions, and the validation that both shared and gathered
+    pd.testing.assert_frame_equal(*histories, rtol=1e-4)
+    assert histories[0]["AP"].notna().any()
+
+
+def test_more_processes_than_images_of_a_step(tmp_path: Path) -> None:
+    one, three = tmp_path / "one", tmp_path / "three"
+    together = [start(one, **FROZEN), start(three, "batch_size=3", processes=3, **FROZEN)]
+    for process in together:
+        finish(process)
+    assert torch.allclose(weights(one), weights(three), rtol=1e-4, atol=1e-6)
+
+
+def test_terminated_processes_go_on(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    finish(start(whole, "epochs=4", processes=2, **FROZEN))
+    process = start(cut, "epochs=4", processes=2, **FROZEN)
+    assert process.stdout is not None
+    next(line for line in process.stdout if line == "step 3\n")
+    process.send_signal(signal.SIGTERM)  # torchrun passes it on
+    process.communicate(timeout=120)
+    assert 3 <= read_checkpoint(cut / "run" / "last.pt")["training"]["at"]["step"] < 8
+    finish(start(cut, "epochs=4", processes=2, **FROZEN))
+    assert torch.allclose(weights(whole), weights(cut), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.gpu
+def test_synchronised_batch_norm(tmp_path: Path) -> None:
+    if torch.cuda.device_count() < 2:
+        pytest.skip("needs two CUDA devices")
+    one, two = tmp_path / "one", tmp_path / "two"
+    finish(start(one, "device=cuda"))
+    finish(start(two, "device=cuda", "batch_size=2", "sync_batch_norm=true", processes=2))
+    assert torch.allclose(weights(one), weights(two), rtol=1e-2, atol=1e-4)

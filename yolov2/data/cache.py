@@ -1,0 +1,32 @@
+"""Whether images are decoded anew in each epoch, or kept in memory or on disk."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from yolov2.data.disk_cache import Disk, default_folder
+from yolov2.data.pixels import Files, Images
+from yolov2.data.ram_cache import SharedMemory
+
+CacheKind = Literal["none", "ram", "disk"]
+
+
+def open_images(
+    paths: Sequence[Path],
+    sizes: Sequence[tuple[int, int]],
+    kind: CacheKind,
+    folder: Path | None = None,
+) -> Images:
+    """The images of ``paths``, of (height, width) pixels ``sizes``, kept as ``kind`` says.
+
+    ``folder`` is for ``disk``: where they are kept, ``None`` for a folder in the user's
+    ``~/.cache``.
+
+    Raises:
+        CacheError: they do not fit into the free memory or on the disk.
+    """
+    if kind == "ram":
+        return SharedMemory(paths, sizes)
+    if kind == "disk":
+        return Disk(paths, sizes, folder or default_folder())
+    return Files(paths)

@@ -1,0 +1,87 @@
+"""The processes of one training: alone, or several under ``torchrun``."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+
+Content = TypeVar("Content")
+PATIENCE = timedelta(minutes=30)
+"""How long a process waits for the others: they may be validating or saving."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """This process among the others: ``rank`` from 0 of ``size``. Rank 0 writes and reports."""
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes and reports."""
+        return self.rank == 0
+
+    def device(self, device: torch.device) -> torch.device:
+        """The card of this process where several train, else ``device``."""
+        if self.size > 1 and device.type == "cuda":
+            return torch.device("cuda", self.local_rank)
+        return device
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Elementwise sums over all processes, in place."""
+        if self.size > 1:
+            dist.all_reduce(values)
+        return values
+
+    def gather(self, content: Content) -> list[Content]:
+        """What each process gave, by rank, on rank 0; on the others an empty list."""
+        if self.size == 1:
+            return [content]
+        everyone: list[Any] | None = [None] * self.size if self.is_main else None
+        dist.gather_object(content, everyone)
+        return everyone or []
+
+    def share(self, content: Content) -> Content:
+        """What rank 0 gave, on all."""
+        if self.size == 1:
+            return content
+        box = [content]
+        dist.broadcast_object_list(box)
+        return box[0]
+
+    def share_buffers(self, network: nn.Module) -> None:
+        """Rank 0's buffers (running means and variances), on all."""
+        if self.size > 1:
+            for buffer in network.buffers():
+                dist.broadcast(buffer, src=0)
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[World]:
+    """The world that ``torchrun`` started this process in; alone where it did not.
+
+    Collectives go over NCCL between CUDA cards, over Gloo otherwise.
+    """
+    if "TORCHELASTIC_RUN_ID" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
+        yield World()
+        return
+    world = World(
+        rank=int(os.environ["RANK"]),
+        size=int(os.environ["WORLD_SIZE"]),
+        local_rank=int(os.environ["LOCAL_RANK"]),
+    )
+    if device.type == "cuda":
+        torch.cuda.set_device(world.device(device))
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    try:
+        yield world
+    finally:
+        dist.destroy_process_group()

@@ -4,8 +4,7 @@ BCCD (205 images of 640x480) at 640 pixels with a mosaic in every image, size, p
 changed, mirrored; one thread, warm file cache, batches of 16. Processor time is measured, so
 that what else the machine does counts for less. The peer is the data set class of
 Ultralytics 8.4 with the settings it trains with by default, given as the Python of an
-environment that has it; each side has its turn, a pass over all images, and the medians are
-shown. Then where our time goes, by the profiler (which slows small functions most).
+environment that has it; the sides take turns of 48 images, and the medians are shown. Then where our time goes, by the profiler (which slows small functions most).
 """
 
 import argparse
@@ -15,7 +14,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from itertools import count
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -34,6 +33,9 @@ from yolov2.train_config import TrainConfig
 BCCD = Path(__file__).resolve().parents[2] / "shared" / "data" / "bccd"
 SIDE, BATCH = 640, 16
 
+TURN = 3 * BATCH
+"""Images that a side makes in its turn."""
+
 MOSAIC = AugmentConfig(mosaic=1.0, scale=(0.5, 1.5))
 SINGLE = AugmentConfig(scale=(0.5, 1.5))
 
@@ -45,7 +47,7 @@ def main() -> None:
     """Print a table of images a second, then the largest contributors."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peer", help="Python that has ultralytics 8.4")
-    parser.add_argument("--repetitions", type=int, default=15)
+    parser.add_argument("--repetitions", type=int, default=40)
     parser.add_argument("--data", type=Path, default=BCCD, help="folder of the data set BCCD")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -53,22 +55,22 @@ def main() -> None:
         root = Path(folder) / "bccd"  # the peer writes a file beside the labels
         shutil.copytree(options.data, root, copy_function=shutil.copyfile)
         sides = {
-            "mosaic": timed(passes(root, MOSAIC)),
-            "mosaic, cache: ram": timed(passes(root, MOSAIC, "ram")),
+            "mosaic": timed(images(root, MOSAIC)),
+            "mosaic, cache: ram": timed(images(root, MOSAIC, "ram")),
             "mosaic, colours on the device": timed(
-                passes(root, AugmentConfig(mosaic=1.0, scale=(0.5, 1.5), augment_on="device"))
+                images(root, AugmentConfig(mosaic=1.0, scale=(0.5, 1.5), augment_on="device"))
             ),
-            "single image": timed(passes(root, SINGLE)),
+            "single image": timed(images(root, SINGLE)),
         }
         if options.peer is not None:
             for name, mosaic in (("peer, mosaic", 1.0), ("peer, single image", 0.0)):
                 sides[name] = stack.enter_context(
                     peer(options.peer, {}, **job(root, PEER_MOSAIC | {"mosaic": mosaic}))
                 )
-        found = medians(sides, options.repetitions)
-        show(found, len(list((root / "images" / "train").iterdir())))
+        found = medians(sides, options.repetitions, warm_up=5)
+        show(found)
         print()
-        profile(passes(root, MOSAIC))
+        profile(images(root, MOSAIC))
 
 
 def job(root: Path, settings: Mapping[str, float]) -> dict[str, object]:
@@ -79,27 +81,25 @@ def job(root: Path, settings: Mapping[str, float]) -> dict[str, object]:
         "names": ["RBC", "WBC", "Platelets"],
         "side": SIDE,
         "batch": BATCH,
+        "count": TURN,
         "settings": settings,
     }
 
 
-def passes(root: Path, augment: AugmentConfig, cache: CacheKind = "none") -> Callable[[], None]:
-    """A pass over all training images each time it is called, an epoch after the other."""
+def images(root: Path, augment: AugmentConfig, cache: CacheKind = "none") -> Callable[[], None]:
+    """What makes the next training images, epoch after epoch, each time it is called."""
     tables, _ = load_tables(read_description(root / "data.yaml"), ValidateConfig(zero_size="drop"))
     dataset = DetectionDataset(tables, root, "train", SIDE, augment=augment, cache=cache)
     config = TrainConfig(epochs=1_000_000, augment=augment)
-    plan = Plan(
-        size=len(dataset), nominal_batch=BATCH, sides=(SIDE,), base_side=SIDE, config=config
-    )
-    epochs = count()
+    size = len(dataset)
+    plan = Plan(size=size, nominal_batch=BATCH, sides=(SIDE,), base_side=SIDE, config=config)
+    draws = (draw for step in plan.steps(0) for draw in step.draws)
 
-    def run() -> None:
-        steps = plan.steps(next(epochs))
-        for _ in range(plan.steps_per_epoch):
-            for draw in next(steps).draws:
-                dataset[draw]
+    def turn() -> None:
+        for draw in islice(draws, TURN):
+            dataset[draw]
 
-    return run
+    return turn
 
 
 def timed(work: Callable[[], None]) -> Repetition:
@@ -113,20 +113,22 @@ def timed(work: Callable[[], None]) -> Repetition:
     return repetition
 
 
-def show(found: Mapping[str, float], images: int) -> None:
+def show(found: Mapping[str, float]) -> None:
     """Print a line for each side: images a second, and how many times the peer's."""
     print(f"{'one core, 640 pixels':34}{'images/s':>10}{'of the peer':>14}")
     for name, seconds in found.items():
         other = found.get("peer, single image" if "single" in name else "peer, mosaic")
         share = "not given" if other is None else f"{other / seconds:.2f}"
-        print(f"{name:34}{images / seconds:10.1f}{share:>14}")
+        print(f"{name:34}{TURN / seconds:10.1f}{share:>14}")
 
 
 def profile(work: Callable[[], None], lines: int = 12) -> None:
     """Print the functions in which ``work`` spends most of its time, without what they call."""
-    work()
+    for _ in range(5):
+        work()
     profiler = cProfile.Profile()
-    profiler.runcall(work)
+    for _ in range(5):
+        profiler.runcall(work)
     entries = pstats.Stats(profiler).get_stats_profile()
     functions = entries.func_profiles
     print(f"{'share of the time (mosaic)':44}{'calls':>10}{'%':>8}")

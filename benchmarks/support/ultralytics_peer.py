@@ -1,7 +1,7 @@
 """The other side of ``input_pipeline.py``: Ultralytics' data set, by its public interface.
 
-Started by ``side_by_side.peer``: a line of JSON says what to do, each further line asks for one
-pass over the images and is answered by its seconds of processor time. Run by a Python that has ultralytics 8.4,
+Started by ``side_by_side.peer``: a line of JSON says what to do, each further line asks for the
+next images, epoch after epoch, and is answered by the seconds of processor time. Run by a Python that has ultralytics 8.4,
 which is no part of this project (AGPL-3.0).
 """
 
@@ -34,12 +34,14 @@ def main() -> None:
         data={"names": names, "nc": len(names), "channels": 3},
         task="detect",
     )
-    order = list(range(len(dataset)))
+    order: list[int] = []
     print(json.dumps({"torch": torch.__version__}), file=answers)
     for _ in sys.stdin:
-        random.shuffle(order)
+        while len(order) < job["count"]:
+            order += random.sample(range(len(dataset)), len(dataset))
+        turn, order = order[: job["count"]], order[job["count"] :]
         started = time.process_time()
-        for index in order:
+        for index in turn:
             dataset[index]
         print(time.process_time() - started, file=answers)
 

@@ -21,9 +21,11 @@ DEMO = Params(
     data=DataConfig(config="data/digits/digits.yaml"),
     model=ModelConfig(image_size=128, width=0.25),
     train=TrainConfig(
-        epochs=16,
+        epochs=12,
         batch_size=16,
-        lr=0.01,
+        optimizer="adamw",
+        lr=0.003,
+        weight_decay=0.01,
         lr_schedule="linear",
         warmup_epochs=1.0,
         clip_norm=20.0,

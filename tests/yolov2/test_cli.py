@@ -131,8 +131,10 @@ def test_mistakes_are_named(argv, error, tmp_path, monkeypatch, capsys):
     [
         (["dance"], "argument COMMAND: invalid choice: 'dance'"),
         (["train", "--epochs", "many"], "argument --epochs: invalid int value: 'many'"),
-        (["train", "--batch-size", "big"],
-         "argument --batch-size: invalid int or auto value: 'big'"),
+        (
+            ["train", "--batch-size", "big"],
+            "argument --batch-size: invalid int or auto value: 'big'",
+        ),
         (["train", "--zero-size", "burn"], "argument --zero-size: invalid choice: 'burn'"),
         (["detect", "--source", "x"], "the following arguments are required: --weights"),
     ],

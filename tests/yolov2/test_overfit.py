@@ -17,7 +17,8 @@ from yolov2.train_config import MultiScaleConfig, TrainConfig
 from yolov2.training.reports import EpochReport
 
 IMAGES = 8
-SIDE = 320
+SIDE = 416
+"""At 416 pixels two of the 145 boxes have no slot of their own; at 320 six, which is the limit."""
 
 
 def by_heart(tables: LabelTables) -> LabelTables:
@@ -45,12 +46,12 @@ def test_eight_images_are_learnt_by_heart(bccd: Path, tmp_path: Path) -> None:
         anchors=tuple((float(w), float(h)) for w, h in anchors),
         model=ModelConfig(image_size=SIDE, width=0.25),
         train=TrainConfig(
-            epochs=300,
+            epochs=150,
             batch_size=IMAGES,
             lr=0.01,
             lr_schedule="cosine",
             warmup_epochs=5.0,
-            validate_every=300,
+            validate_every=150,
             num_workers=0,
             device="cpu",
             multi_scale=MultiScaleConfig(every=0),

@@ -57,7 +57,7 @@ def _single(
     """One image on the canvas (3, S, S), its boxes (n, 5) as shares of the canvas."""
     pixels, boxes = image
     if not config.moves:
-        letterboxed, letterbox = letterbox_image(Image.fromarray(pixels), side)
+        letterboxed, letterbox = letterbox_image(Image.fromarray(pixels[..., :3]), side)
         placed = letterbox.normalised_to_canvas(boxes[:, 1:])
         canvas = torch.from_numpy(letterboxed).permute(2, 0, 1).contiguous()  # (3, S, S)
         return canvas, np.concatenate((boxes[:, :1], placed), axis=1)
@@ -87,4 +87,4 @@ def _blend(canvas: Tensor, over: Tensor, weight: float) -> Tensor:
 
 
 def _empty(side: int) -> Tensor:
-    return torch.full((3, side, side), CANVAS_GREY, dtype=torch.uint8)
+    return torch.from_numpy(np.full((3, side, side), CANVAS_GREY, dtype=np.uint8))

@@ -83,7 +83,8 @@ def _read(file: Path, made_from: tuple[int, int]) -> Pixels | None:
             if header[:2] != list(made_from):
                 return None
             shape = (*header[2:], 3)
-            return np.memmap(stream, np.uint8, "r", offset=HEADER_BYTES, shape=shape)
+            # copy on write, because torch warns of memory that cannot be written to
+            return np.memmap(stream, np.uint8, "c", offset=HEADER_BYTES, shape=shape)
     except (OSError, ValueError):  # not there, or cut short
         return None
 
@@ -95,7 +96,7 @@ def _write(file: Path, made_from: tuple[int, int], pixels: Pixels) -> None:
     try:
         with draft.open("wb") as stream:
             stream.write(header.tobytes())
-            stream.write(pixels.tobytes())
+            stream.write(pixels[..., :3].tobytes())
         draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)

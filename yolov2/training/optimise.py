@@ -6,6 +6,7 @@ Letters of the shapes: B images of a batch, S side of the canvas in pixels.
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -129,8 +130,8 @@ class Optimiser:
         self._buffers = []
         self.optimizer.zero_grad(set_to_none=True)
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Raw predictions (B, A, H, W, 5+C) of a batch."""
+    def forward(self, batch: Batch, model: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """Raw predictions (B, A, H, W, 5+C) of a batch, by ``model`` or the trained one."""
         images = batch.images.to(self.device, non_blocking=True)  # uint8 (B, 3, S, S)
         if self.config.augment.augment_on == "device":
             images = augment_batch(images, batch.changes)
@@ -138,7 +139,7 @@ class Optimiser:
             images = images.to(torch.float32) / 255
         images = images.contiguous(memory_format=self.layout)
         with self.precision.autocast():
-            return self.model(images)
+            return (model or self.model)(images)
 
     def _backward(self, batch: Batch, micro: MicroBatch, images: int) -> Tensor:
         """Add the gradient of a batch; its share (6,) of the step's sums."""
@@ -167,7 +168,8 @@ class Optimiser:
         terms = dict(zip(TERMS, (sums[: len(TERMS)] / sums[-1]).tolist(), strict=True))
         worst: list[tuple[str, float]] = []
         for batch in batches:
-            batch_worst = largest_activations(self.network, lambda b=batch: self.forward(b))  # type: ignore[misc]
+            again = partial(self.forward, batch, self.network)
+            batch_worst = largest_activations(self.network, again)
             worst = max(worst, batch_worst, key=lambda found: found[0][1] if found else -1.0)
         return explain(
             epoch=about.epoch,

@@ -102,10 +102,11 @@ def _shared(
 
     It is negative where they are apart.
     """
-    end = (centre1 + size1 / 2).index_select(0, image)  # (T, N)
-    torch.minimum(end, centre2 + size2 / 2, out=end)
-    start = (centre1 - size1 / 2).index_select(0, image)
-    torch.maximum(start, centre2 - size2 / 2, out=start)
+    half1, half2 = size1 / 2, size2 / 2
+    end = (centre1 + half1).index_select(0, image)  # (T, N)
+    torch.minimum(end, centre2 + half2, out=end)
+    start = (centre1 - half1).index_select(0, image)
+    torch.maximum(start, centre2 - half2, out=start)
     return end.sub_(start)
 
 

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from yolov2.train_config import LossConfig
 from yolov2.training.loss import yolov2_loss
@@ -124,11 +125,15 @@ def test_of_two_boxes_with_one_slot_the_last_stays_and_the_other_is_counted() ->
     _, targets = random_case(0)
     same = targets.float()
     given = assign(same, ANCHORS, batch=B, grid=(H, W))
-    assert len(given.slot) + int(given.collisions) == len(same)
-    assert int(given.collisions) >= 1
-    assert len(given.slot.unique()) == len(given.slot)
-    last = same[-1, 2:6] * torch.tensor([W, H, W, H])
-    assert (given.box_cxcywh_cells == last).all(dim=1).any()
+    found = yolov2_loss(torch.zeros(B, A, H, W, 5 + C), same, ANCHORS, LossConfig())
+    kept = given.slot[given.kept]
+    assert int(found.positives) == len(kept)
+    assert int(found.collisions) == len(same) - len(kept) >= 1
+    assert len(kept.unique()) == len(kept) == len(given.slot.unique())
+    assert given.kept[-1]
+    assert not given.kept[1]
+    assert given.keeper[1] == given.keeper[-1] == len(same) - 1
+    assert torch.equal(given.slot[given.keeper], given.slot)
 
 
 def test_without_boxes_only_the_empty_slots_cost() -> None:
@@ -154,18 +159,123 @@ def test_best_iou_is_by_image() -> None:
     torch.testing.assert_close(found, torch.tensor([[0.0], [1.0]]))
 
 
-def test_gradient_is_that_of_the_formula() -> None:
-    """Central differences of the plain loops at a few logits of every kind."""
+@pytest.mark.parametrize("box", [0, 1])
+def test_gradient_is_that_of_the_formula(box: int) -> None:
+    """Central differences of the plain loops at a few logits of every kind.
+
+    Box 1 loses its slot to the last one, which its gradient must not add to.
+    """
     raw, targets = random_case(3)
     config = LossConfig(ignore_iou=1.0)
     variable = raw.float().requires_grad_()
     yolov2_loss(variable, targets.float(), ANCHORS, config).total.backward()
     assert variable.grad is not None
-    slot = assign(targets.float(), ANCHORS, batch=B, grid=(H, W)).slot[0]
-    b, a, j, i = (int(n) for n in torch.unravel_index(slot, (B, A, H, W)))
+    slots = assign(targets.float(), ANCHORS, batch=B, grid=(H, W)).slot
+    b, a, j, i = (int(n) for n in torch.unravel_index(slots[box], (B, A, H, W)))
     for entry in range(5 + C):
         step = torch.zeros_like(raw)
         step[b, a, j, i, entry] = 1e-5
         up, down = (loss_in_loops(raw + s, targets, config) for s in (step, -step))
         expected = (up - down) / 2e-5
         assert variable.grad[b, a, j, i, entry].item() == pytest.approx(expected, rel=1e-3)
+
+
+def test_gradient_of_an_empty_slot_is_that_of_its_objectness_alone() -> None:
+    """d/dx 0.5 softplus(x) / B = 0.5 sigmoid(x) / B."""
+    raw = torch.full((B, A, H, W, 5 + C), 0.5).requires_grad_()
+    yolov2_loss(raw, torch.zeros(0, 6), ANCHORS, LossConfig()).total.backward()
+    assert raw.grad is not None
+    expected = torch.zeros(B, A, H, W, 5 + C)
+    expected[..., 4] = 0.5 * sigmoid(0.5) / B
+    torch.testing.assert_close(raw.grad, expected)
+
+
+def test_smoothed_classes_by_hand() -> None:
+    """Class 2 of 3, smoothing 0.3: targets 0.1, 0.1 and 0.7 + 0.1 = 0.8.
+
+    BCE of logits 0, 0, 2 is ln 2 + ln 2 + softplus(2) - 0.8 * 2 = 1.9132224.
+    """
+    raw = torch.zeros(1, A, H, W, 5 + C)
+    raw[0, 0, 1, 2, 5:] = torch.tensor([0.0, 0.0, 2.0])
+    target = torch.tensor([[0, 2, 2.5 / W, 1.5 / H, 1.0 / W, 1.5 / H]])
+    found = yolov2_loss(raw, target, ANCHORS, LossConfig(label_smoothing=0.3))
+    assert found.classes.item() == pytest.approx(1.9132224, rel=1e-6)
+    even = yolov2_loss(raw, target, ANCHORS, LossConfig(label_smoothing=1.0))
+    assert even.classes.item() == pytest.approx(2 * math.log(2) + 2.126928 - 2 / 3, rel=1e-6)
+
+
+def test_batches_of_a_step_add_up_to_the_step() -> None:
+    """Divided by the images of the whole step, the losses of its parts are its loss."""
+    raw, targets = (tensor.float() for tensor in random_case(4))
+    whole = yolov2_loss(raw, targets, ANCHORS, LossConfig())
+    first = targets[targets[:, 0] == 0]
+    rest = targets[targets[:, 0] > 0] - torch.tensor([1.0, 0, 0, 0, 0, 0])
+    parts = [
+        yolov2_loss(some, boxes, ANCHORS, LossConfig(), normaliser=B)
+        for some, boxes in ((raw[:1], first), (raw[1:], rest))
+    ]
+    for term in ("total", "coord", "objectness", "classes"):
+        added = sum(getattr(part, term).item() for part in parts)
+        assert added == pytest.approx(getattr(whole, term).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_terms_are_float32_whatever_the_type_of_the_predictions(dtype: torch.dtype) -> None:
+    raw, targets = random_case(5)
+    half = raw.to(dtype).requires_grad_()
+    single = raw.to(dtype).float().requires_grad_()
+    found = yolov2_loss(half, targets.float(), ANCHORS, LossConfig())
+    expected = yolov2_loss(single, targets.float(), ANCHORS, LossConfig())
+    for term in ("total", "coord", "objectness", "classes"):
+        assert getattr(found, term).dtype == torch.float32
+        assert torch.equal(getattr(found, term), getattr(expected, term))
+    found.total.backward()
+    expected.total.backward()
+    assert half.grad is not None
+    assert single.grad is not None
+    assert torch.equal(half.grad, single.grad.to(dtype))
+
+
+def test_memory_layout_of_the_predictions_makes_no_difference() -> None:
+    """The network gives a view of (B, H, W, A, 5+C); the gradient comes back in that layout."""
+    raw, targets = (tensor.float() for tensor in random_case(6))
+    plain = raw.clone().requires_grad_()
+    view = raw.permute(0, 2, 3, 1, 4).contiguous().permute(0, 3, 1, 2, 4).requires_grad_()
+    losses = [yolov2_loss(x, targets, ANCHORS, LossConfig()).total for x in (plain, view)]
+    assert losses[0].item() == pytest.approx(losses[1].item(), rel=1e-6)
+    for loss in losses:
+        loss.backward()
+    assert plain.grad is not None
+    assert view.grad is not None
+    assert view.grad.stride() == view.stride()
+    torch.testing.assert_close(view.grad, plain.grad)
+
+
+@pytest.mark.parametrize("target", ["one", "iou"])
+def test_nothing_waits_for_the_device(target: str) -> None:
+    """Fake tensors have no values: a shape, branch or number that needs one is an error."""
+    raw, targets = random_case(7)
+    config = LossConfig(objectness_target="iou" if target == "iou" else "one")
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        fake = mode.from_tensor(raw.float()).requires_grad_()
+        boxes, anchors = mode.from_tensor(targets.float()), mode.from_tensor(ANCHORS)
+        yolov2_loss(fake, boxes, anchors, config).total.backward()
+    assert fake.grad is not None
+    assert fake.grad.shape == raw.shape
+
+
+@pytest.mark.gpu
+def test_nothing_waits_for_the_card() -> None:
+    raw, targets = (tensor.float().cuda() for tensor in random_case(7))
+    raw.requires_grad_()
+    anchors = ANCHORS.cuda()
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yolov2_loss(raw, targets, anchors, LossConfig()).total.backward()
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
+    expected = yolov2_loss(raw.cpu(), targets.cpu(), ANCHORS, LossConfig()).total
+    assert yolov2_loss(raw, targets, anchors, LossConfig()).total.item() == pytest.approx(
+        expected.item(), rel=1e-5
+    )

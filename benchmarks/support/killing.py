@@ -1,0 +1,211 @@
+"""The stage ``train`` killed at chosen moments, and what it leaves compared with another's."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tests.pipeline.workspace import (
+    checkpoint_folder,
+    make_workspace,
+    start_stage,
+    stored_figures,
+    stored_runs,
+)
+
+POLL_SECONDS = 0.01
+CHECKPOINT_STEPS = 3
+RECIPE: dict[str, Any] = {
+    "train.batch_size": 4,
+    "train.nominal_batch": 8,
+    "train.ema_decay": 0.99,
+    "train.num_workers": 1,
+    "train.log_every": 1,
+    "train.validate_every": 3,
+    "train.multi_scale.every": 2,
+    "train.multi_scale.smallest": 0.66,
+    "train.multi_scale.largest": 1.5,
+    "train.augment.mosaic": 0.5,
+    "train.augment.mixup": 0.3,
+    "train.augment.mosaic_off_epochs": 2,
+    "train.augment.jitter": 0.3,
+    "train.augment.translate": 1.0,
+    "train.augment.hue": 0.1,
+    "train.augment.saturation": 1.5,
+    "train.augment.exposure": 1.5,
+    "train.augment.flip": 0.5,
+    "train.checkpoint.every_minutes": 1e6,
+    "train.checkpoint.every_steps": CHECKPOINT_STEPS,
+}
+"""All that draws random numbers or keeps a state, switched on."""
+SPEED = ("seconds", "images_per_second", "data_wait", "flop_utilisation", "memory_gib")
+"""Curves ``train/...`` that are different each time."""
+
+Phase = Literal["starting", "training", "ending", "missed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeline:
+    """An uninterrupted stage: seconds before, in and after the training, and its steps."""
+
+    starting: float
+    training: float
+    ending: float
+    steps: int
+
+    @property
+    def total(self) -> float:
+        """Seconds from the start to the exit of the process."""
+        return self.starting + self.training + self.ending
+
+
+def newest_step(root: Path) -> int:
+    """The step of the newest checkpoint, 0 before the first."""
+    names = (path.stem for path in root.glob("checkpoints/*/step-*.pt"))
+    return max((int(name.removeprefix("step-")) for name in names), default=0)
+
+
+def is_trained(root: Path) -> bool:
+    """Whether the training itself is complete; MLflow may still lack something."""
+    return any(root.glob("checkpoints/*/hashes.json"))
+
+
+def run_whole(root: Path, settings: Mapping[str, Any], images: int) -> Timeline:
+    """A training from beginning to end, and how long its parts took."""
+    make_workspace(root, RECIPE | settings, images=images)
+    marks: dict[str, float] = {}
+    started = time.perf_counter()
+    process = _start(root)
+    while process.poll() is None:
+        if newest_step(root) > 0:
+            marks.setdefault("training", time.perf_counter() - started)
+        if is_trained(root):
+            marks.setdefault("ending", time.perf_counter() - started)
+        time.sleep(POLL_SECONDS)
+    _require_success(process, root)
+    end = time.perf_counter() - started
+    return Timeline(
+        starting=marks["training"],
+        training=marks["ending"] - marks["training"],
+        ending=end - marks["ending"],
+        steps=newest_step(root),
+    )
+
+
+def run_killed(
+    root: Path, settings: Mapping[str, Any], images: int, timeline: Timeline, kills: int, seed: int
+) -> Counter[Phase]:
+    """The same training, killed ``kills`` times and started again each time; what was hit."""
+    make_workspace(root, RECIPE | settings, images=images)
+    rng = random.Random(seed)
+    hit: Counter[Phase] = Counter()
+    for moment in moments(timeline, kills, rng):
+        hit[_kill_once(root, moment, timeline, rng)] += 1
+    process = _start(root)
+    process.wait()
+    _require_success(process, root)
+    return hit
+
+
+def moments(timeline: Timeline, kills: int, rng: random.Random) -> list[float]:
+    """Seconds of the uninterrupted stage, one in each of ``kills`` equal parts of it.
+
+    Those of the training rise, as it goes on; those of the start come at random between them,
+    so that taking up a training is hit as well as beginning it.
+    """
+    chosen = [timeline.total * (part + rng.random()) / kills for part in range(kills)]
+    early = [moment for moment in chosen if moment < timeline.starting]
+    order = [moment for moment in chosen if moment >= timeline.starting]
+    for moment in early:
+        order.insert(rng.randint(0, len(order)), moment)
+    return order
+
+
+def _kill_once(root: Path, moment: float, timeline: Timeline, rng: random.Random) -> Phase:
+    """Start the stage and kill its process group when it has come as far as ``moment``."""
+    before, was_trained = newest_step(root), is_trained(root)
+    process = _start(root)
+    step_seconds = timeline.training / timeline.steps
+    if moment < timeline.starting:
+        _wait(process, lambda: False, at_most=moment)
+    elif moment < timeline.starting + timeline.training and not was_trained:
+        step = max(int((moment - timeline.starting) / step_seconds), before + 1)
+        _wait(process, lambda: newest_step(root) >= step or is_trained(root))
+        _wait(process, lambda: False, at_most=rng.uniform(0, CHECKPOINT_STEPS * step_seconds))
+    else:
+        into = max(0.0, moment - timeline.starting - timeline.training)
+        _wait(process, lambda: is_trained(root))
+        _wait(process, lambda: False, at_most=into + was_trained * timeline.starting)
+    if process.poll() is not None:
+        _require_success(process, root)
+        return "missed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if newest_step(root) > before and not is_trained(root):
+        return "training"
+    return "starting" if moment < timeline.starting else "ending"
+
+
+def _wait(process: "subprocess.Popen[str]", until: Any, at_most: float = 600.0) -> None:
+    end = time.perf_counter() + at_most
+    while process.poll() is None and not until() and time.perf_counter() < end:
+        time.sleep(min(POLL_SECONDS, at_most))
+
+
+def _start(root: Path) -> "subprocess.Popen[str]":
+    with (root / "stage.log").open("a") as log:
+        return start_stage(root, stdout=log, stderr=log)
+
+
+def _require_success(process: "subprocess.Popen[str]", root: Path) -> None:
+    if process.returncode != 0:
+        text = (root / "stage.log").read_text()
+        sys.exit(f"the stage ended by itself with status {process.returncode}:\n{text[-3000:]}")
+
+
+def differences(whole: Path, killed: Path) -> list[str]:
+    """What a killed training left otherwise than an uninterrupted one; nothing is right."""
+    one, other = checkpoint_folder(whole), checkpoint_folder(killed)
+    found = []
+    first, second = (json.loads((each / "hashes.json").read_text()) for each in (one, other))
+    if first != second:
+        found.append(f"hashes.json: {second} instead of {first}")
+    for name in ("history.csv", "steps.csv"):
+        if (one / name).read_bytes() != (other / name).read_bytes():
+            found.append(f"{name} differs")
+    return found + _tracked_differences(whole / "mlflow.db", killed / "mlflow.db")
+
+
+def _tracked_differences(whole: Path, killed: Path) -> list[str]:
+    runs = stored_runs(killed)
+    finished = [run_id for run_id, status in runs.items() if status == "FINISHED"]
+    if len(finished) != 1 or "RUNNING" in runs.values():
+        return [f"MLflow: the runs are {', '.join(runs.values())}"]
+    found = [
+        f"MLflow: run {run_id} that is {status} has figures"
+        for run_id, status in runs.items()
+        if status != "FINISHED" and stored_figures(killed, run_id)
+    ]
+    (only,) = stored_runs(whole)
+    expected, got = stored_figures(whole, only), stored_figures(killed, finished[0])
+    twice = [point for point, count in Counter(each[:2] for each in got).items() if count > 1]
+    if twice:
+        found.append(f"MLflow: more than once: {twice[:5]}")
+    if [each[:2] for each in got] != [each[:2] for each in expected]:
+        missing = sorted({each[:2] for each in expected} - {each[:2] for each in got})
+        found.append(f"MLflow: other steps; missing {missing[:5]}")
+    elif _without_speed(got) != _without_speed(expected):
+        found.append("MLflow: other values")
+    return found
+
+
+def _without_speed(figures: Sequence[tuple[str, int, float]]) -> list[tuple[str, int, float]]:
+    return [each for each in figures if each[0].removeprefix("train/") not in SPEED]

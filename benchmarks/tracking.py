@@ -1,0 +1,137 @@
+"""What MLflow costs a training: ``python -m benchmarks.tracking [--server]``.
+
+The real stage trains a network of the demo's size on squares, with the demo's checkpoints and
+logging, into a fresh sqlite store or a server on loopback; every call that may wait for MLflow is
+timed. What comes once, at the beginning and at the end, is told apart from what comes again and
+again. Then one delivery late in a long training, whose tables have many rows.
+"""
+
+import argparse
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import wraps
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+from pipeline import train
+from pipeline.delivery import Delivery
+from pipeline.params.schema import TrackingConfig
+from pipeline.stage import TELEMETRY_OFF
+from pipeline.tracking import open_training_run
+from tests.pipeline.servers import free_port, start_tracking, stop
+from tests.pipeline.tracked import KEY, identity, leave_tables
+from tests.pipeline.workspace import make_workspace
+
+DEMO_SIZE = {
+    "model.image_size": 128,
+    "model.width": 0.25,
+    "train.batch_size": 16,
+    "train.validate_every": 4,
+    "train.num_workers": 1,
+}
+ROWS = 10_000
+"""Epochs in the tables of the long training; twice as many rows of steps."""
+
+
+def main() -> None:
+    """Print a table of seconds and shares."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--server", action="store_true", help="a server instead of sqlite")
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--images", type=int, default=320)
+    options = parser.parse_args()
+    os.environ.update(TELEMETRY_OFF)
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        settings = DEMO_SIZE | {"train.epochs": options.epochs}
+        make_workspace(root, settings, images=options.images)
+        os.chdir(root)
+        with server(root) if options.server else nullcontext():
+            whole(f"{options.epochs} epochs of {options.images} images")
+            late(root / "late")
+
+
+@contextmanager
+def server(root: Path) -> Iterator[None]:
+    """A server on loopback, which the environment names."""
+    port = free_port()
+    process = start_tracking(root, port)
+    os.environ["MLFLOW_TRACKING_URI"] = f"http://127.0.0.1:{port}"
+    try:
+        yield
+    finally:
+        stop(process)
+
+
+def whole(title: str) -> None:
+    """The stage from beginning to end."""
+    spent: dict[str, list[float]] = defaultdict(list)
+    with (
+        patch.object(Delivery, "send", timed(Delivery.send, spent["send"])),
+        patch.object(Delivery, "finish", timed(Delivery.finish, spent["finish"])),
+        patch.object(train, "check_reachable", timed(train.check_reachable, spent["begin"])),
+        patch.object(train, "open_training_run", opened(spent["begin"], spent["end"])),
+        patch.object(train, "_follow", timed(train._follow, spent["training"])),
+    ):
+        train.main()
+    training, sends = sum(spent["training"]), spent["send"]
+    print(f"\n{title}, a training of {training:.1f} s")
+    print(f"{'':44}{'calls':>7}{'ms a call':>12}{'s':>9}{'of training':>13}")
+    row("while it trains: figures, notices", sends, training)
+    row("once: open store and run", spent["begin"], training)
+    row("once: last figures, files, close the run", spent["finish"] + spent["end"], training)
+
+
+def late(folder: Path) -> None:
+    """A delivery when the tables have many rows, of which the last epoch's are new."""
+    losses = [1.0] * ROWS
+    with open_training_run(TrackingConfig(), parameters={}, key=KEY, identity=identity()) as run:
+        delivery = Delivery(run, leave_tables(folder, losses))
+        delivery.send()
+        leave_tables(folder, [*losses, 1.0])
+        seconds: list[float] = []
+        timed(delivery.send, seconds)()
+    print(f"\na delivery after {ROWS} epochs and {2 * ROWS} steps: {1e3 * seconds[0]:.0f} ms")
+
+
+def timed(function: Callable[..., Any], into: list[float]) -> Callable[..., Any]:
+    """``function``; the seconds of each call are added to ``into``."""
+
+    @wraps(function)
+    def called(*given: Any, **named: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            return function(*given, **named)
+        finally:
+            into.append(time.perf_counter() - started)
+
+    return called
+
+
+def opened(begin: list[float], end: list[float]) -> Callable[..., Any]:
+    """``open_training_run``, its entry and its exit timed."""
+
+    @contextmanager
+    def run(*given: Any, **named: Any) -> Iterator[Any]:
+        context = open_training_run(*given, **named)
+        yield timed(context.__enter__, begin)()
+        timed(context.__exit__, end)(None, None, None)
+
+    return run
+
+
+def row(title: str, seconds: list[float], training: float) -> None:
+    """Print a line of the table."""
+    mean, total = 1e3 * sum(seconds) / len(seconds), sum(seconds)
+    print(f"{title:44}{len(seconds):7}{mean:12.1f}{total:9.2f}{total / training:13.2%}")
+
+
+if __name__ == "__main__":
+    main()

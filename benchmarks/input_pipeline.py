@@ -4,7 +4,8 @@ BCCD (205 images of 640x480) at 640 pixels with a mosaic in every image, size, p
 changed, mirrored; one thread, warm file cache, batches of 16. Processor time is measured, so
 that what else the machine does counts for less. The peer is the data set class of
 Ultralytics 8.4 with the settings it trains with by default, given as the Python of an
-environment that has it; the sides take turns of 48 images, and the medians are shown. Then where our time goes, by the profiler (which slows small functions most).
+environment that has it; the sides take turns of 48 images, and the medians are shown. Then where
+our time goes, by the profiler (which slows small functions most).
 """
 
 import argparse

@@ -3,7 +3,8 @@
 Forward, and backward to the gradient of the network's raw output, on the CPU: 16 images at 640
 pixels (a grid of 20 by 20), 5 anchors, 30 boxes an image. The peer is the RegionLoss of lightnet
 4.0.0, given as the Python of an environment that has it; both sides get the same numbers, each
-in the memory layout that its network puts out. ``--step`` adds the loss's share of a training
+in the memory layout that its network puts out. On a machine that others use, ``--cpu --threads
+1`` counts processor time, which they disturb less. ``--step`` adds the loss's share of a training
 step of the full network with that batch, which takes minutes.
 """
 
@@ -29,35 +30,36 @@ def main() -> None:
     parser.add_argument("--peer", help="Python that has lightnet")
     parser.add_argument("--repetitions", type=int, default=50)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--cpu", action="store_true", help="processor time instead of the clock's")
     parser.add_argument("--step", action="store_true", help="also time whole training steps")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     print(f"{IMAGES} images at {SIDE}, {BOXES} boxes each, {options.threads} threads")
     for classes in (80, 20):
         print(f"\n{f'{classes} classes':34}{'ms':>12}{'of lightnet':>18}")
-        rows(compare(classes, options.peer, options.repetitions), against="lightnet RegionLoss")
+        rows(compare(classes, options), against="lightnet RegionLoss")
     if options.step:
         batch = some_batch(images=IMAGES, side=SIDE, boxes=BOXES, classes=80)
-        step = training_step(batch, 80)
-        ours = timed(our_loss(*inputs(80), torch.float32))
-        found = medians({"step": timed(step), "loss": ours}, repetitions=3, warm_up=1)
+        step = timed(training_step(batch, 80), cpu=options.cpu)
+        ours = timed(our_loss(*inputs(80), torch.float32), cpu=options.cpu)
+        found = medians({"step": step, "loss": ours}, repetitions=3, warm_up=1)
         print(f"\ntraining step, 80 classes, float32: {found['step']:.2f} s;", end=" ")
         print(f"the loss is {100 * found['loss'] / found['step']:.3f} % of it")
 
 
-def compare(classes: int, python: str | None, repetitions: int) -> dict[str, float]:
+def compare(classes: int, options: argparse.Namespace) -> dict[str, float]:
     """Median seconds of each side."""
     raw, targets = inputs(classes)
     with ExitStack() as stack:
         sides = {
-            "ours": timed(our_loss(raw, targets, torch.float32)),
-            "ours, bfloat16 output": timed(our_loss(raw, targets, torch.bfloat16)),
+            "ours": timed(our_loss(raw, targets, torch.float32), cpu=options.cpu),
+            "ours, bfloat16 output": timed(our_loss(raw, targets, torch.bfloat16), cpu=options.cpu),
         }
-        if python is not None:
+        if options.peer is not None:
             given = {"raw": raw, "targets": targets}
-            job = {"work": "loss", "anchors": DEFAULT_ANCHORS}
-            sides["lightnet RegionLoss"] = stack.enter_context(peer(python, given, **job))
-        return medians(sides, repetitions, warm_up=10)
+            side = peer(options.peer, given, work="loss", anchors=DEFAULT_ANCHORS, cpu=options.cpu)
+            sides["lightnet RegionLoss"] = stack.enter_context(side)
+        return medians(sides, options.repetitions, warm_up=10)
 
 
 def inputs(classes: int) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ from yolov2.detection.score import score_split
 from yolov2.inputs import TrainingInputs
 from yolov2.network.summary import summarise
 from yolov2.network.yolov2 import YOLOv2
+from yolov2.training.heap import keep_freed_memory
 from yolov2.training.loop import Training
 from yolov2.training.loss import yolov2_loss
 from yolov2.training.memory import MOST, largest_batch
@@ -35,6 +36,8 @@ def build_training(inputs: TrainingInputs, device: torch.device, world: World) -
         TooLittleMemoryError: ``batch_size: auto`` finds that not even one image fits.
     """
     config = inputs.train
+    if device.type == "cpu":
+        keep_freed_memory()
     score = validation(inputs, device, world)
     dataset = DetectionDataset(
         inputs.tables,

@@ -1,8 +1,8 @@
 """The other side of ``input_pipeline.py``: Ultralytics' data set, by its public interface.
 
 Started by ``side_by_side.peer``: a line of JSON says what to do, each further line asks for the
-next images, epoch after epoch, and is answered by the seconds of processor time. Run by a Python that has ultralytics 8.4,
-which is no part of this project (AGPL-3.0).
+next images, epoch after epoch, and is answered by the seconds of processor time. Run by a Python
+that has ultralytics 8.4, which is no part of this project (AGPL-3.0).
 """
 
 import json

@@ -57,7 +57,7 @@ def _single(
     """One image on the canvas (3, S, S), its boxes (n, 5) as shares of the canvas."""
     pixels, boxes = image
     if not config.moves:
-        letterboxed, letterbox = letterbox_image(Image.fromarray(pixels[..., :3]), side)
+        letterboxed, letterbox = letterbox_image(Image.fromarray(pixels), side)
         placed = letterbox.normalised_to_canvas(boxes[:, 1:])
         canvas = torch.from_numpy(letterboxed).permute(2, 0, 1).contiguous()  # (3, S, S)
         return canvas, np.concatenate((boxes[:, :1], placed), axis=1)

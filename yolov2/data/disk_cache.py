@@ -96,7 +96,7 @@ def _write(file: Path, made_from: tuple[int, int], pixels: Pixels) -> None:
     try:
         with draft.open("wb") as stream:
             stream.write(header.tobytes())
-            stream.write(pixels[..., :3].tobytes())
+            stream.write(pixels.tobytes())
         draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)

@@ -52,14 +52,11 @@ class Tile:
     y: Span
 
     def paste(self, pixels: Pixels, canvas: Tensor) -> None:
-        """Resize the part of ``pixels`` (H, W, 3 or 4) that is seen into ``canvas`` uint8 (3, S, S)."""
+        """Resize the part of ``pixels`` (H, W, 3) that is seen into ``canvas`` uint8 (3, S, S)."""
         (left, right), (top, bottom) = self.x.source, self.y.source
         (x1, x2), (y1, y2) = self.x.target, self.y.target
-        part = torch.from_numpy(pixels[top:bottom, left:right]).permute(2, 0, 1)  # (3 or 4, h, w)
-        # without, it is the same where nothing is made smaller, and faster
-        antialias = self.x.scale < 1 or self.y.scale < 1
-        resized = functional.resize_image(part, [y2 - y1, x2 - x1], antialias=antialias)
-        canvas[:, y1:y2, x1:x2] = resized[:3]
+        part = torch.from_numpy(pixels[top:bottom, left:right]).permute(2, 0, 1)  # (3, h, w)
+        canvas[:, y1:y2, x1:x2] = functional.resize_image(part, [y2 - y1, x2 - x1], antialias=True)
 
 
 def visible_boxes(

@@ -1,8 +1,7 @@
 """Training images as pixels, decoded by Pillow.
 
 On BCCD torchvision's JPEG decoder took as long (0.8 ms for 640x480, EXIF looked at), and it is
-to be removed from torchvision. Pillow's memory, with its four bytes a pixel, is used as it is
-and not copied: that saves a quarter of the time, and resizing is faster with four bytes.
+to be removed from torchvision.
 
 Letters of the shapes: H W rows and columns of an image.
 """
@@ -13,14 +12,12 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import pyarrow as pa
-import torch
 from numpy.typing import NDArray
 
 from yolov2.data.images import read_image
 
 Pixels = NDArray[np.uint8]
-"""An image (H, W, 3 or 4), RGB 0-255; the fourth value means nothing. Not to be written to."""
+"""An image (H, W, 3), RGB 0-255, not to be written to."""
 
 
 def read_pixels(path: Path) -> Pixels:
@@ -29,12 +26,7 @@ def read_pixels(path: Path) -> Pixels:
     Raises:
         ImageError: the file is missing, not an image, truncated or too large to be safe.
     """
-    image = read_image(path)
-    try:
-        values = pa.array(image).flatten()
-    except ValueError:  # more than 16 MB, which Pillow keeps in several pieces
-        return np.array(image)  # (H, W, 3)
-    return torch.from_dlpack(values).view(image.height, image.width, 4).numpy()
+    return np.array(read_image(path))
 
 
 class Images(Protocol):

@@ -51,8 +51,8 @@ class SharedMemory:
         if self.filled[position]:
             return slot
         pixels = read_pixels(self.paths[position])
-        if pixels.shape[:2] != slot.shape[:2]:
+        if pixels.shape != slot.shape:
             return pixels
-        slot[:] = pixels[..., :3]
+        slot[:] = pixels
         self.filled[position] = 1  # last: where it is set, all pixels are there
         return slot

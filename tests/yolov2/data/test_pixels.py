@@ -15,7 +15,7 @@ from yolov2.data.pixels import Pixels, Recent, read_pixels
 def same_as_read_image(path: Path) -> None:
     pixels = read_pixels(path)
     assert pixels.dtype == np.uint8
-    np.testing.assert_array_equal(pixels[..., :3], np.asarray(read_image(path)))
+    np.testing.assert_array_equal(pixels, np.asarray(read_image(path)))
 
 
 @pytest.mark.parametrize(

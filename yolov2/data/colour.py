@@ -32,7 +32,7 @@ MEAN = np.full((3, 3), 1 / 3)
 ACROSS = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])
 """The matrix that makes red of blue without green, and so on round the circle."""
 
-PART = 40_000
+PART = 30_000
 """Pixels whose colours are changed at a time: what is computed on the way stays in the cache."""
 
 

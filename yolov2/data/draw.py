@@ -14,7 +14,7 @@ class Draw(NamedTuple):
     ``position`` counts the images of the training split in the table's order. ``partners`` are
     the positions of four other images of the same optimiser step: three that a mosaic puts
     beside it, then the one that mixup lays over it. ``side`` is the canvas in pixels,
-    ``closing`` is true in the last epochs, which show no mosaics.
+    ``closing`` is true in the last epochs, without mosaic and mixup.
     """
 
     epoch: int

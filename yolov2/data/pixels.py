@@ -1,7 +1,6 @@
 """Training images as pixels, decoded by Pillow.
 
-On BCCD torchvision's JPEG decoder took as long (0.8 ms for 640x480, EXIF looked at), and it is
-to be removed from torchvision.
+torchvision's JPEG decoder is somewhat faster, but deprecated since torchvision 0.29.
 
 Letters of the shapes: H W rows and columns of an image.
 """

@@ -33,7 +33,7 @@ demo: $(STAMP) .dvc/plots_offline.html ## the whole pipeline as the DVC experime
 	@$(BIN)/python -m pipeline.promote || [ $$? -eq 3 ]
 	@printf '%s\n' '' \
 	  'reports/                 what to read: validation, anchors, curves, mAP, pictures, exports' \
-	  'models/                  best.pt, model.onnx, model.torchscript' \
+	  'models/                  best.pt, and exported/: model.onnx and others' \
 	  'dvc metrics show         AP, AP50, by class (source .venv/bin/activate before)' \
 	  'make ui                  the runs and the registered model in MLflow' \
 	  'dvc exp run -S train.epochs=3 -n short && dvc metrics diff demo short' \

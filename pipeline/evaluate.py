@@ -1,4 +1,8 @@
-"""Stage ``evaluate``: score the best checkpoint, report it, log it as a run of its own."""
+"""Stage ``evaluate``: score the best checkpoint, report it, log it as a run of its own.
+
+The score thresholds to detect with are found on the validation split, and never on the one that
+is reported.
+"""
 
 import json
 from dataclasses import asdict
@@ -16,9 +20,21 @@ from pipeline.stage import run_stage
 from pipeline.tracking import check_reachable, log_evaluation
 from yolov2.data.description import read_description
 from yolov2.data.table import LabelTables
-from yolov2.detection.evaluate import evaluate_checkpoint, write_metrics, write_report
-from yolov2.detection.metrics import Evaluation
-from yolov2.network.device import resolve_device
+from yolov2.detection.detections import Detections
+from yolov2.evaluation.annotated import AnnotatedImages, annotated_images
+from yolov2.evaluation.evaluate import (
+    detect_images,
+    evaluate_detections,
+    require_classes,
+    write_metrics,
+)
+from yolov2.evaluation.matches import match
+from yolov2.evaluation.metrics import Evaluation
+from yolov2.evaluation.report import write_report
+from yolov2.evaluation.thresholds import best_thresholds, write_thresholds
+from yolov2.runtime.model_file import open_model
+
+VAL = "val"
 
 
 def main() -> None:
@@ -28,18 +44,28 @@ def main() -> None:
     tables = LabelTables.read(paths.ARTIFACTS)
     check_split(tables, params.evaluate.split)
     root = read_description(Path(params.data.config)).root
-    evaluated = evaluate_checkpoint(
-        paths.BEST,
-        tables,
-        root,
-        params.evaluate,
-        device=resolve_device(params.train.device),
-        num_workers=params.train.num_workers,
-        progress=partial(tqdm, desc="evaluate", disable=None, leave=False, unit="batch"),
-    )
+    model = open_model(paths.BEST, params.train.device)
+    require_classes(model, tables.class_names)
+
+    def detections_of(annotated: AnnotatedImages) -> dict[int, Detections]:
+        return detect_images(
+            model,
+            annotated,
+            params.evaluate,
+            num_workers=params.train.num_workers,
+            progress=partial(tqdm, desc=annotated.split, disable=None, leave=False, unit="batch"),
+        )
+
+    annotated = annotated_images(tables, params.evaluate.split, root)
+    evaluated = evaluate_detections(annotated, detections_of(annotated), params.evaluate)
     evaluation = evaluated.evaluation
     write_metrics(evaluation, paths.METRICS)
-    write_report(evaluated, tables, root, paths.EVALUATE_REPORT, params.evaluate.pictures)
+    write_report(evaluated, paths.EVALUATE_REPORT, params.evaluate.pictures)
+    matches = evaluation.matches
+    if annotated.split != VAL:
+        others = annotated_images(tables, VAL, root)
+        matches = match(others.truth, detections_of(others), len(tables.class_names))
+    write_thresholds(paths.THRESHOLDS, best_thresholds(matches, tables.class_names), VAL)
     print(describe(evaluation))
     _track(params, evaluation)
 
@@ -48,6 +74,8 @@ def describe(evaluation: Evaluation) -> str:
     """The figures as a few lines for people."""
     lines = [f"{evaluation.split}: {evaluation.images} images, {evaluation.boxes} boxes"]
     lines.append("  ".join(f"{name} {value:.3f}" for name, value in evaluation.stats.items()))
+    for name, (low, high) in evaluation.intervals.items():
+        lines.append(f"  {name} 95 % confidence interval {low:.3f} to {high:.3f}")
     for name, values in evaluation.per_class.items():
         lines.append(f"  {name:20s} AP {values['AP']:.3f}  AP50 {values['AP50']:.3f}")
     return "\n".join(lines)

@@ -1,46 +1,35 @@
-"""Stage ``export``: the best checkpoint as ONNX and TorchScript, proven on evaluation images."""
+"""Stage ``export``: the best checkpoint in all formats, each proven on evaluation images."""
 
 from pathlib import Path
 
 from pipeline import paths
 from pipeline.params.schema import load
+from pipeline.splits import check_split
 from pipeline.stage import run_stage
 from yolov2.data.description import read_description
 from yolov2.data.table import LabelTables
-from yolov2.detection.artefacts import describe, export_checkpoint, export_report
-from yolov2.run_folder import write_json
-from yolov2.section import require
+from yolov2.export.artefacts import export_checkpoint
+from yolov2.export.evidence import evidence_of, read_thresholds
+from yolov2.export.report import describe, export_report, export_table
+from yolov2.run_folder import write_json, write_text
 
 
 def main() -> None:
-    """Export ``models/best.pt``; write ``reports/export.json``."""
+    """Export ``models/best.pt``; write ``reports/export.json`` and its table ``export.md``."""
     params = load()
+    config = params.export
     tables = LabelTables.read(paths.ARTIFACTS)
-    names = spread(tables, params.evaluate.split, params.export.images)
+    check_split(tables, params.evaluate.split)
     root = read_description(Path(params.data.config)).root
+    thresholds = read_thresholds(paths.THRESHOLDS)
+    evidence = evidence_of(tables, root, config, params.evaluate, thresholds)
     exported = []
-    images = [root / name for name in names]
-    for item in export_checkpoint(paths.BEST, paths.MODELS, images, params.export):
+    for item in export_checkpoint(paths.BEST, paths.EXPORTED, evidence, config):
         exported.append(item)
         print(describe(item), flush=True)
-    write_json(paths.EXPORT, export_report(exported, len(images), params.export))
-
-
-def spread(tables: LabelTables, split: str, count: int) -> list[str]:
-    """Paths of ``count`` images from all over ``split``, or of all it has, in their order.
-
-    Raises:
-        ValueError: the data set has no such split.
-    """
-    names = tables.images.loc[tables.images["split"] == split, "image"].tolist()
-    present = ", ".join(tables.images["split"].unique())
-    require(
-        bool(names),
-        f"export is proven on images of the split '{split}', which the data set does not have"
-        f" (it has: {present}): set evaluate.split in params.yaml",
-    )
-    count = min(count, len(names))
-    return [names[i * len(names) // count] for i in range(count)]
+    report = export_report(exported, evidence, config)
+    write_json(paths.EXPORT, report)
+    write_text(paths.EXPORT_TABLE, export_table(report))
 
 
 if __name__ == "__main__":

@@ -14,12 +14,14 @@ DATASET = ARTIFACTS / "dataset.json"
 ANCHORS = ARTIFACTS / "anchors.json"
 TRAIN_RUN = ARTIFACTS / "train_run.json"
 EVALUATE_RUN = ARTIFACTS / "evaluate_run.json"
+THRESHOLDS = ARTIFACTS / "thresholds.json"
 
 MODELS = Path("models")
 BEST = MODELS / "best.pt"
 LAST = MODELS / "last.pt"
-ONNX = MODELS / "model.onnx"
-TORCHSCRIPT = MODELS / "model.torchscript"
+EXPORTED = MODELS / "exported"
+ONNX = EXPORTED / "model.onnx"
+TORCHSCRIPT = EXPORTED / "model.torchscript"
 
 REPORTS = Path("reports")
 VALIDATION = REPORTS / "validation.json"
@@ -30,3 +32,4 @@ HISTORY = TRAIN_REPORT / "history.csv"
 METRICS = REPORTS / "metrics.json"
 EVALUATE_REPORT = REPORTS / "evaluate"
 EXPORT = REPORTS / "export.json"
+EXPORT_TABLE = REPORTS / "export.md"

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import paths
-from pipeline.evaluation_files import flat_metrics, read_json
+from pipeline.evaluation_files import read_json
 from pipeline.identity import RunIdentity, collect_identity
 from pipeline.mlflow_connection import connect
 from pipeline.params.schema import TrackingConfig, load
 from pipeline.registry import CHALLENGER, Registry, Version
 from pipeline.stage import run_stage
 from pipeline.tracking import log_evaluation, resolve_training_run
+from yolov2.evaluation.figures import flat_metrics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class Evaluated:
 
 
 def main() -> None:
-    """Register ``models/model.onnx`` with the evaluation in ``reports/metrics.json``."""
+    """Register ``models/exported/model.onnx`` with the evaluation in ``reports/metrics.json``."""
     print(register(load().tracking))
 
 
@@ -78,9 +79,11 @@ def register(config: TrackingConfig) -> str:
 
 
 def _graph_hash(export: Mapping[str, Any]) -> str:
-    """sha256 of ``models/model.onnx``, which must be the file that ``export.json`` proves."""
+    """sha256 of ``model.onnx``, which must be the file that ``export.json`` proves."""
     if not paths.ONNX.is_file():
-        raise ValueError(f"{paths.ONNX} not found: make it with `dvc repro export`")
+        raise ValueError(
+            f"{paths.ONNX} not found: make it with `dvc repro export`, with onnx in export.formats"
+        )
     with paths.ONNX.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != export["artefacts"]["onnx"]["sha256"]:

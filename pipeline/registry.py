@@ -61,6 +61,17 @@ class Registry:
             return None
         return _version(self.store.client.get_model_version(self.name, str(number)))
 
+    def numbers(self) -> list[int]:
+        """All version numbers, ascending."""
+        wanted = f"name = '{self.name}'"
+        return sorted(int(v.version) for v in self.store.client.search_model_versions(wanted))
+
+    def with_number(self, number: int) -> Version | None:
+        """The version of this number, if there is one."""
+        if number not in self.numbers():
+            return None
+        return _version(self.store.client.get_model_version(self.name, str(number)))
+
     def set_alias(self, alias: str, number: int) -> None:
         """Point ``alias`` to a version."""
         self.store.client.set_registered_model_alias(self.name, alias, str(number))

@@ -26,8 +26,8 @@ SERVED_MODULES = (
     "yolov2/config.py",
     "yolov2/data/__init__.py",
     "yolov2/data/images.py",
-    "yolov2/detection/__init__.py",
-    "yolov2/detection/manifest.py",
+    "yolov2/runtime/__init__.py",
+    "yolov2/runtime/manifest.py",
     "yolov2/section.py",
 )
 """What ``pipeline/serving.py`` imports of ours; it travels with the model."""
@@ -70,7 +70,6 @@ def _signature() -> "ModelSignature":
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
 
-    defaults = DetectConfig()
     return ModelSignature(
         inputs=Schema([ColSpec("string", "image")]),
         outputs=Schema(
@@ -82,9 +81,9 @@ def _signature() -> "ModelSignature":
         ),
         params=ParamSchema(
             [
-                ParamSpec("conf_threshold", "double", defaults.conf_threshold),
-                ParamSpec("nms_threshold", "double", defaults.nms_threshold),
-                ParamSpec("max_detections", "long", defaults.max_detections),
+                ParamSpec("conf_threshold", "double", None),  # as the graph says
+                ParamSpec("nms_threshold", "double", None),
+                ParamSpec("max_detections", "long", DetectConfig().max_detections),
             ]
         ),
     )

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from yolov2.boxes import Letterbox
 from yolov2.config import DetectConfig
 from yolov2.data.images import ImageError, letterbox_image, network_input, read_image
-from yolov2.detection.manifest import INPUT, KEY, Manifest
+from yolov2.runtime.manifest import INPUT, KEY, OUTPUT, Manifest
 
 MIN_SIDE = 0.01
 """Pixels of the canvas that a box must cover of the image, as in detection with torch."""
@@ -47,9 +47,13 @@ class ServedDetector(PythonModel):
         import onnxruntime
 
         path = context.artifacts["onnx"]
-        self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        settings = onnxruntime.SessionOptions()
+        settings.log_severity_level = 3  # errors only
+        self.session = onnxruntime.InferenceSession(
+            path, settings, providers=["CPUExecutionProvider"]
+        )
         properties = self.session.get_modelmeta().custom_metadata_map
-        self.manifest = Manifest.from_json(properties.get(KEY, "{}"), path)
+        self.manifest = Manifest.from_json(properties.get(KEY, ""), path)
 
     def predict(
         self,
@@ -73,22 +77,19 @@ class ServedDetector(PythonModel):
                 canvas, letterbox = _canvas(value, row, self.manifest.image_size)
                 canvases.append(canvas)
                 letterboxes.append(letterbox)
-            (predictions,) = self.session.run(None, {INPUT: network_input(canvases)})
+            (predictions,) = self.session.run([OUTPUT], {INPUT: network_input(canvases)})
             rows += [
-                _row(one, letterbox, config, self.manifest.class_names)
+                _row(one, letterbox, config, self.manifest)
                 for one, letterbox in zip(predictions, letterboxes, strict=True)
             ]
         return pd.DataFrame(rows, columns=["image_width", "image_height", "detections"])
 
 
 def _config(manifest: Manifest, params: Mapping[str, Any]) -> DetectConfig:
-    """The thresholds of the request, else of the graph."""
-    known = {
-        "conf_threshold": manifest.conf_threshold,
-        "nms_threshold": manifest.nms_threshold,
-    }
+    """The thresholds of the request; NMS, if it has none, of the graph."""
+    given = {name: value for name, value in params.items() if value is not None}
     try:
-        return DetectConfig(**known | dict(params))
+        return DetectConfig(**{"nms_threshold": manifest.nms_threshold} | given)
     except (TypeError, ValueError) as error:
         raise MlflowException.invalid_parameter_value(f"parameters: {error}") from None
 
@@ -113,16 +114,16 @@ def _image_bytes(value: object) -> bytes:
 
 
 def _row(
-    predictions: Floats, letterbox: Letterbox, config: DetectConfig, names: Sequence[str]
+    predictions: Floats, letterbox: Letterbox, config: DetectConfig, manifest: Manifest
 ) -> dict[str, Any]:
     """The answer for one image from its decoded predictions (N, 5+C)."""
-    boxes, scores, class_ids = detect(predictions, letterbox, config)
+    boxes, scores, class_ids = detect(predictions, letterbox, config, manifest.thresholds)
     found = [
         {
             "box": [round(float(edge), 2) for edge in box],
             "score": round(float(score), 6),
             "class_id": int(class_id),
-            "class_name": names[class_id],
+            "class_name": manifest.class_names[class_id],
         }
         for box, score, class_id in zip(boxes, scores, class_ids, strict=True)
     ]
@@ -135,11 +136,15 @@ def _row(
 
 
 def detect(
-    predictions: Floats, letterbox: Letterbox, config: DetectConfig
+    predictions: Floats,
+    letterbox: Letterbox,
+    config: DetectConfig,
+    class_thresholds: Sequence[float],
 ) -> tuple[Floats, Floats, Indices]:
     """Boxes (K, 4) xyxy in image pixels, scores (K,), classes (K,), by descending score.
 
     What ``yolov2.detection.postprocess`` gives with ``multi_label=False``, in NumPy.
+    ``class_thresholds`` (C,) are for a ``config`` without a confidence threshold.
 
     Raises:
         MlflowException: the predictions (N, 5+C) hold NaN or infinite values.
@@ -151,7 +156,10 @@ def detect(
     by_class = predictions[:, 4:5] * predictions[:, 5:]  # (N, C)
     class_ids = by_class.argmax(axis=1)
     scores = by_class.max(axis=1) * _touches_image(boxes, letterbox)
-    chosen = np.flatnonzero(scores > config.conf_threshold)
+    given = config.conf_threshold
+    limits = class_thresholds if given is None else [given] * by_class.shape[1]
+    thresholds = np.asarray(limits, dtype=np.float32)  # (C,)
+    chosen = np.flatnonzero(scores > thresholds[class_ids])
     chosen = chosen[np.argsort(-scores[chosen], kind="stable")]
     kept = chosen[suppress(boxes[chosen], class_ids[chosen], config.nms_threshold)]
     kept = kept[: config.max_detections]

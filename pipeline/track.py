@@ -12,13 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.evaluation_files import flat_metrics, read_json
+from pipeline.evaluation_files import read_json
 from pipeline.identity import RunIdentity
 from pipeline.mlflow_connection import connect
 from pipeline.params.schema import TrackingConfig, load
 from pipeline.reap import reap
 from pipeline.stage import run_stage
 from pipeline.tracking import log_evaluation, open_training_run
+from yolov2.evaluation.figures import flat_metrics
 from yolov2.run_folder import (
     BEST,
     ENVIRONMENT,

@@ -108,6 +108,24 @@ def log_evaluation(
     return run_id
 
 
+def log_comparison(
+    config: TrackingConfig,
+    name: str,
+    figures: Mapping[str, float],
+    tags: Mapping[str, str],
+    files: Iterable[Path],
+) -> str:
+    """A new run of the stage ``compare`` with figures and pages; its id."""
+    store = connect(config.experiment)
+    with store.answering():
+        run = store.begin_run(name, dict(tags) | {"stage": "compare"})
+    run_id = str(run.info.run_id)
+    with _ending(store, run_id), store.answering():
+        store.log_metrics(run_id, [(0, run_layout.finite(figures), now())])
+        store.log_files(run_id, run_layout.placed(files))
+    return run_id
+
+
 def resolve_training_run(
     config: TrackingConfig, training_run: Mapping[str, Any], history: Path, identity: RunIdentity
 ) -> tuple[str, str]:

@@ -106,11 +106,11 @@ def _tree(root: Path, files: Mapping[str, str]) -> Tree:
         ),
         (
             {
-                "yolov2/training/loop.py": "from ..detection.metrics import ap",
-                "yolov2/detection/metrics.py": "",
+                "yolov2/training/loop.py": "from ..evaluation.metrics import ap",
+                "yolov2/evaluation/metrics.py": "",
             },
-            "yolov2/training/loop.py:1: yolov2.training must not import yolov2.detection"
-            " (imports yolov2.detection.metrics)",
+            "yolov2/training/loop.py:1: yolov2.training must not import yolov2.evaluation"
+            " (imports yolov2.evaluation.metrics)",
         ),
         (
             {

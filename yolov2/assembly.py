@@ -10,7 +10,7 @@ from yolov2.data.dataset import DetectionDataset
 from yolov2.data.loader import evaluation_loader
 from yolov2.data.plan import scales
 from yolov2.detection.detections import ground_truth
-from yolov2.detection.score import score_split
+from yolov2.evaluation.score import score_split
 from yolov2.inputs import TrainingInputs
 from yolov2.network.summary import summarise
 from yolov2.network.yolov2 import YOLOv2

@@ -33,6 +33,18 @@ HASHES = "hashes.json"
 METRICS = "metrics.json"
 EVALUATION = "evaluation.json"
 
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "pillow",
+    "pycocotools",
+    "hotcoco",
+)
+"""Whose versions are kept with a run."""
+
 
 def write_text(path: Path, text: str) -> None:
     """Write ``path`` through a temporary file beside it: a reader sees the old or the new."""
@@ -55,7 +67,7 @@ def write_history(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 def environment(device: torch.device) -> dict[str, Any]:
     """What a run ran on: versions, machine, device, command."""
     packages = {}
-    for name in ("torch", "torchvision", "numpy", "pandas", "pyarrow", "pillow", "pycocotools"):
+    for name in PACKAGES:
         try:
             packages[name] = version(name)
         except PackageNotFoundError:

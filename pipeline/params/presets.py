@@ -31,7 +31,8 @@ DEMO = Params(
         clip_norm=20.0,
         validate_every=4,
         log_every=20,
-        num_workers=1,
+        num_workers=0,
+        cache="ram",
         # ten classes from few steps: what a digit is takes longest to learn
         loss=LossConfig(lambda_class=5.0),
         multi_scale=MultiScaleConfig(every=0),

@@ -18,10 +18,10 @@ from yolov2.config import (
     AnchorsConfig,
     DataConfig,
     EvaluateConfig,
-    ExportConfig,
     ModelConfig,
     ValidateConfig,
 )
+from yolov2.export_config import ExportConfig
 from yolov2.section import Section, require, require_between
 from yolov2.train_config import TrainConfig
 

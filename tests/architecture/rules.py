@@ -14,7 +14,13 @@ FUNCTION_LINES = 45
 
 GROUND = frozenset({"yolov2.config", "yolov2.boxes"})
 DETECTOR = GROUND | {"yolov2.data", "yolov2.network"}
-LIBRARY = DETECTOR | {"yolov2.training", "yolov2.detection", "yolov2.runs"}
+DETECTION = DETECTOR | {"yolov2.runtime", "yolov2.detection"}
+LIBRARY = DETECTION | {
+    "yolov2.evaluation",
+    "yolov2.export",
+    "yolov2.training",
+    "yolov2.runs",
+}
 
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "yolov2.config": frozenset(),
@@ -22,7 +28,10 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "yolov2.data": GROUND,
     "yolov2.network": GROUND,
     "yolov2.training": DETECTOR,
-    "yolov2.detection": DETECTOR,
+    "yolov2.runtime": DETECTOR,
+    "yolov2.detection": DETECTOR | {"yolov2.runtime"},
+    "yolov2.evaluation": DETECTION,
+    "yolov2.export": DETECTION | {"yolov2.evaluation"},
     "yolov2.runs": LIBRARY,
     "yolov2.cli": LIBRARY,
     "pipeline": LIBRARY | {"yolov2.cli"},
@@ -34,6 +43,7 @@ SAME_LAYER = {
     "yolov2.section": "yolov2.config",
     "yolov2.train_config": "yolov2.config",
     "yolov2.augment_config": "yolov2.config",
+    "yolov2.export_config": "yolov2.config",
     "yolov2.termination": "yolov2.boxes",
     "yolov2.inputs": "yolov2.runs",
     "yolov2.assembly": "yolov2.runs",
@@ -50,6 +60,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "mlflow": (
         "pipeline.mlflow_store",
         "pipeline.mlflow_connection",
+        "pipeline.mlflow_files",
         "pipeline.served_model",
         "pipeline.serving",
     ),
@@ -57,6 +68,8 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "great_expectations": ("pipeline.expectations",),
     "dvc": ("pipeline",),
     "sklearn": ("pipeline",),
+    "scipy": ("pipeline",),
+    "markdown": ("pipeline",),
 }
 """Which modules (and what is below them) may import the product; everybody else may not."""
 

@@ -2,17 +2,20 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from PIL import Image
 
 from pipeline import evaluate
 from tests.tables import make_tables
+from yolov2.evaluation.figures import flat_metrics
 from yolov2.network.checkpoint import save_checkpoint
 from yolov2.network.yolov2 import YOLOv2
 
+ROOT = Path(__file__).resolve().parents[2]
 PARAMS = """\
 data: {config: data/set.yaml}
 train: {device: cpu, num_workers: 0}
-evaluate: {split: SPLIT, pictures: 2}
+evaluate: {split: SPLIT, pictures: 2, resamples: 50}
 """
 TRAINED = {"run_id": "abc", "parameters": {"train": {"lr": 0.5}, "evaluate": {"split": "val"}}}
 
@@ -57,19 +60,20 @@ def test_stage_writes_every_output_and_logs_a_complete_row(stage, capsys):
     assert set(metrics["per_class"]) == {"thing"}
     files = {path.as_posix() for path in Path("reports/evaluate").rglob("*.*")}
     folder = "reports/evaluate"
-    assert files == {
-        f"{folder}/pr_curve.csv",
-        f"{folder}/pr_curve.png",
-        f"{folder}/confusion.csv",
-        f"{folder}/confusion.png",
-        f"{folder}/images/best-1.jpg",
-    }
+    stage_outs = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["evaluate"]["outs"]
+    outs = {out for out in stage_outs if out.startswith(folder)}
+    assert files == outs - {f"{folder}/images"} | {f"{folder}/images/best-1.jpg"}
+    assert set(metrics["intervals"]) == {"AP", "AP50"}
+    assert metrics["bootstrap"] == {"resamples": 50, "seed": 0}
+    thresholds = json.loads(Path("artifacts/thresholds.json").read_text())
+    assert (thresholds["split"], list(thresholds["classes"])) == ("val", ["thing"])
     record = json.loads(Path("artifacts/evaluate_run.json").read_text())
     assert record == {"run_id": "run-7", "training_run_id": "abc"}
     assert logged["training_run"] == TRAINED
     assert logged["parameters"]["train"] == {"lr": 0.5}
     assert logged["parameters"]["evaluate"]["pictures"] == 2
-    assert logged["metrics"]["AP"] == metrics["AP"]
+    assert logged["metrics"] == flat_metrics(metrics)
+    assert logged["metrics"]["AP_low"] == metrics["intervals"]["AP"][0]
     assert {path.as_posix() for path in logged["artifacts"]} == files | {"reports/metrics.json"}
     assert "val: 1 images, 1 boxes" in capsys.readouterr().out
 
@@ -78,3 +82,10 @@ def test_stage_names_the_splits_that_exist_and_what_to_type(stage):
     expected = r"no test split \(it has: train, val\).*`-S evaluate.split=val`"
     with pytest.raises(ValueError, match=expected):
         stage("test")
+
+
+def test_thresholds_come_from_the_validation_split_whatever_is_scored(stage):
+    stage("train")
+    metrics = json.loads(Path("reports/metrics.json").read_text())
+    thresholds = json.loads(Path("artifacts/thresholds.json").read_text())
+    assert (metrics["split"], thresholds["split"]) == ("train", "val")

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +12,20 @@ from PIL import Image
 
 from pipeline import export
 from tests.tables import make_tables
-from yolov2.detection import artefacts
-from yolov2.detection.export import ExportError
-from yolov2.detection.proof import open_onnx, run_module
+from yolov2.export import artefacts
+from yolov2.export.evidence import Evidence, spread
+from yolov2.export.formats import FORMATS
+from yolov2.export.onnx_graph import ExportError
+from yolov2.export_config import ExportConfig
 from yolov2.network.checkpoint import load_detector, save_checkpoint
 from yolov2.network.decode import DecodedYOLOv2
 from yolov2.network.yolov2 import YOLOv2
+from yolov2.runtime.graphs import open_onnx, run_module
 
 PARAMS = """\
 data: {config: data/set.yaml}
 evaluate: {split: val}
-export: {images: 3, box_tolerance: 0.01}
+export: {images: 3, box_tolerance: 0.01, calibration_images: 1, max_ap_loss: 0.5}
 """
 
 
@@ -54,67 +57,114 @@ def stage(tmp_path, monkeypatch):
         Path("models/best.pt"), random_network(0), class_names=("thing", "other"), image_size=64
     )
     Path("params.yaml").write_text(PARAMS)
+    thresholds = {"thing": {"threshold": 0.25}}  # "other" has no objects to find one on
+    Path("artifacts/thresholds.json").write_text(json.dumps({"classes": thresholds}))
     return tmp_path
 
 
+FILES = {
+    "onnx": "model.onnx",
+    "onnx-nms": "model.nms.onnx",
+    "onnx-int8": "model.int8.onnx",
+    "torchscript": "model.torchscript",
+    "pt2": "model.pt2",
+}
+
+
 @pytest.mark.usefixtures("stage")
-def test_stage_writes_both_graphs_and_the_report(capsys):
+def test_stage_writes_all_files_and_the_report(capsys):
     export.main()
     report = json.loads(Path("reports/export.json").read_text())
     assert report["images"] == 3
     assert report["tolerance"] == {"box": 0.01, "score": 0.0005}
-    assert set(report["artefacts"]) == {"onnx", "torchscript"}
-    for name, file in (("onnx", "model.onnx"), ("torchscript", "model.torchscript")):
-        said, content = report["artefacts"][name], Path("models", file).read_bytes()
-        assert said["file"] == file
+    assert (report["ap_measured_on"], report["max_ap_loss"]) == ("val", 0.5)
+    assert {name: said["file"] for name, said in report["artefacts"].items()} == FILES
+    for name, said in report["artefacts"].items():
+        content = Path("models/exported", said["file"]).read_bytes()
         assert said["bytes"] == len(content)
         assert said["sha256"] == hashlib.sha256(content).hexdigest()
-        assert 0 <= said["max_difference"]["box"] <= 0.01
-        assert 0 <= said["max_difference"]["score"] <= 0.0005
         assert report["latency_ms"][name] > 0
+        if said["precision"] == "fp32":
+            assert 0 <= said["max_difference"]["box"] <= 0.01
+            assert 0 <= said["max_difference"]["score"] <= 0.0005
+            assert said["AP"] == pytest.approx(report["pytorch"]["AP"], abs=1e-3)
+    assert report["artefacts"]["onnx-int8"]["precision"] == "int8"
     assert report["artefacts"]["onnx"]["opset"] == 18
     assert report["artefacts"]["torchscript"]["opset"] is None
-    assert report["latency_ms"]["pytorch"] > 0
-    assert sorted(path.name for path in Path("models").iterdir()) == [
-        "best.pt", "model.onnx", "model.torchscript",
-    ]  # fmt: skip
+    assert report["thresholds"] == {"confidence": {"thing": 0.25, "other": 0.5}, "nms": 0.5}
+    assert sorted(path.name for path in Path("models/exported").iterdir()) == sorted(FILES.values())
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition("  ")[0] for line in lines] == [
-        "models/model.onnx", "models/model.torchscript",
-    ]  # fmt: skip
+        f"models/exported/{file}" for file in FILES.values()
+    ]
+    assert "| onnx-int8 | `model.int8.onnx` | int8 |" in Path("reports/export.md").read_text()
     images = np.random.default_rng(1).random((2, 3, 64, 64), dtype=np.float32)
-    graph = open_onnx(Path("models/model.onnx"))
+    graph = open_onnx(Path("models/exported/model.onnx"))
     checkpoint = run_module(DecodedYOLOv2(load_detector(Path("models/best.pt")).network))
     np.testing.assert_allclose(graph.run(images), checkpoint(images), atol=1e-4)
     assert graph.manifest.class_names == ("thing", "other")
-    assert (graph.manifest.conf_threshold, graph.manifest.nms_threshold) == (0.5, 0.5)
+    assert graph.manifest.class_thresholds == (0.25, 0.5)
+    assert len(graph.manifest.data_digest) == 64
 
 
 def test_a_graph_of_other_weights_fails_and_leaves_no_file(stage, monkeypatch):
-    def write_another(network, manifest, path):
-        shutil.copy(stage / "models/best.pt", path)
+    true_format = FORMATS["torchscript"]
 
-    def open_another(path):
-        return artefacts.Artefact(run=run_module(DecodedYOLOv2(random_network(1))), manifest=None)
+    def write_another(source, manifest, path):
+        true_format.write(replace(source, network=random_network(1)), manifest, path)
 
-    false_format = artefacts.Format(
-        name="onnx", file="model.onnx", write=write_another, open=open_another, opset=18
-    )
-    monkeypatch.setattr(artefacts, "FORMATS", (false_format,))
+    false_format = replace(true_format, write=write_another)
+    monkeypatch.setitem(artefacts.FORMATS, "torchscript", false_format)
+    older = stage / "models/exported/model.torchscript"
+    older.parent.mkdir()
+    older.write_bytes(b"of an earlier export")
+    Path("params.yaml").write_text(PARAMS.replace("{images", "{formats: [torchscript], images"))
     with pytest.raises(
         ExportError,
-        match=r"^models/model\.onnx: box coordinates differ from PyTorch by up to \d.* pixels,"
-        r" the tolerance is 0\.01 pixels: ",
+        match=r"^models/exported/model\.torchscript: box coordinates differ from PyTorch by up to"
+        r" \d.* pixels, the tolerance is 0\.01 pixels: ",
     ):
         export.main()
-    assert [path.name for path in Path("models").iterdir()] == ["best.pt"]
+    assert list(older.parent.iterdir()) == []
     assert not Path("reports/export.json").exists()
+
+
+def test_a_file_that_loses_average_precision_fails(stage, monkeypatch):
+    scores = iter([{"AP": 0.61, "AP50": 0.9}, {"AP": 0.55, "AP50": 0.9}])
+    monkeypatch.setattr(artefacts, "score_model", lambda *_: next(scores))
+    text = PARAMS.replace("{images", "{formats: [torchscript], images").replace("0.5}", "0.05}")
+    Path("params.yaml").write_text(text)
+    with pytest.raises(ExportError) as raised:
+        export.main()
+    assert str(raised.value).startswith(
+        "models/exported/model.torchscript: its AP on val is 0.5500, which is 0.0600 below"
+        " PyTorch's 0.6100; export.max_ap_loss allows 0.05: the file is not kept."
+    )
+    assert list((stage / "models/exported").iterdir()) == []
+
+
+def test_int8_needs_a_data_set(stage):
+    evidence = Evidence(images=sorted((stage / "data/images/val").iterdir()))
+    with pytest.raises(ValueError, match=r"^onnx-int8 is calibrated on training images .* --data"):
+        list(artefacts.export_checkpoint(Path("models/best.pt"), stage, evidence, ExportConfig()))
+
+
+def test_thresholds_of_other_classes(stage):
+    Path("artifacts/thresholds.json").write_text('{"classes": {"cow": {"threshold": 0.1}}}')
+    with pytest.raises(ValueError, match="thresholds are of another model: it has no class cow"):
+        export.main()
+    Path("artifacts/thresholds.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"^artifacts/thresholds\.json holds no thresholds as"):
+        export.main()
+    Path("artifacts/thresholds.json").unlink()
+    with pytest.raises(ValueError, match=r"^no thresholds at artifacts/thresholds\.json: `yolov2"):
+        export.main()
 
 
 def test_images_come_from_all_over_the_split():
     tables = make_tables([("train", 8, 8, [])] + [("test", 8, 8, [])] * 10, ["thing"])
-    chosen = export.spread(tables, "test", 4)
+    chosen = spread(tables, "test", 4)
     assert chosen == [f"images/test/{i:04d}.png" for i in (1, 3, 6, 8)]
-    assert len(export.spread(tables, "test", 50)) == 10
+    assert len(spread(tables, "test", 50)) == 10
     with pytest.raises(ValueError, match=r"split 'val', which the data set does not have \(it has"):
-        export.spread(tables, "val", 4)
+        spread(tables, "val", 4)

@@ -125,7 +125,7 @@ def test_result_of_another_store_is_registered_with_its_runs(
         (paths.EVALUATE_RUN, "artifacts/evaluate_run.json not found: .* `dvc repro evaluate`"),
         (paths.METRICS, "reports/metrics.json not found: make it with `dvc repro evaluate`"),
         (paths.EXPORT, "reports/export.json not found: make it with `dvc repro export`"),
-        (paths.ONNX, "models/model.onnx not found: make it with `dvc repro export`"),
+        (paths.ONNX, "models/exported/model.onnx not found: make it with `dvc repro export`"),
     ],
 )
 def test_missing_file_says_which_stage_makes_it(result: Path, missing: Path, sentence: str) -> None:

@@ -97,7 +97,7 @@ def test_bytes_base64_and_batches_agree(model: Any) -> None:
     [
         ("not base64!", "row 1: image is not valid base64"),
         (base64.b64encode(b"hello").decode(), "row 1: image: not an image that Pillow can read"),
-        ("", "row 1: image: not an image that Pillow can read"),
+        ("", r"row 1: image: empty \(0 bytes\)"),
         (None, "row 1: image must be base64 text or bytes, not NoneType"),
         (png(255)[:60], "row 1: image: "),
         ("http://127.0.0.1:9/cat.png", "row 1: image is not valid base64"),
@@ -143,7 +143,10 @@ def test_suppression_equals_torchvision(serving: ModuleType, threshold: float) -
     assert serving.suppress(boxes, classes, threshold).tolist() == wanted.tolist()
 
 
-def test_postprocessing_equals_detection_with_torch(serving: ModuleType) -> None:
+@pytest.mark.parametrize("threshold", [0.35, None])
+def test_postprocessing_equals_detection_with_torch(
+    serving: ModuleType, threshold: float | None
+) -> None:
     import torch
 
     from yolov2.detection.postprocess import postprocess
@@ -154,17 +157,18 @@ def test_postprocessing_equals_detection_with_torch(serving: ModuleType) -> None
     ]
     predictions = rng.uniform(0, 1, (3, 180, 5 + 4)).astype(np.float32)
     predictions[..., :4] *= np.array([110, 110, 50, 50], dtype=np.float32)
-    config = DetectConfig(conf_threshold=0.35, nms_threshold=0.4, max_detections=20)
+    config = DetectConfig(conf_threshold=threshold, nms_threshold=0.4, max_detections=20)
+    by_class = (0.3, 0.5, 0.2, 0.4)  # of the graph, where the request says nothing
     wanted = postprocess(
         torch.from_numpy(predictions),
         letterboxes,
-        conf_threshold=config.conf_threshold,
+        conf_threshold=by_class if threshold is None else threshold,
         nms_threshold=config.nms_threshold,
         max_detections=config.max_detections,
         multi_label=False,
     )
     for one, letterbox, torch_found in zip(predictions, letterboxes, wanted, strict=True):
-        boxes, scores, class_ids = serving.detect(one, letterbox, config)
+        boxes, scores, class_ids = serving.detect(one, letterbox, config, by_class)
         assert len(scores) == 20
         np.testing.assert_allclose(boxes, torch_found.boxes_xyxy, atol=1e-4)
         np.testing.assert_array_equal(scores, torch_found.scores)
@@ -176,7 +180,7 @@ def test_broken_weights_are_said(serving: ModuleType) -> None:
 
     box = Letterbox(width=8, height=8, side=32)
     with pytest.raises(MlflowException, match="predictions hold NaN or infinite values"):
-        serving.detect(np.full((2, 8), np.nan, dtype=np.float32), box, DetectConfig())
+        serving.detect(np.full((2, 8), np.nan, dtype=np.float32), box, DetectConfig(), ())
 
 
 def test_travelling_modules_are_those_that_serving_imports() -> None:
@@ -219,9 +223,10 @@ def test_requirements_are_pinned(folder: Path) -> None:
 def test_served_detections_are_those_of_the_checkpoint(tmp_path: Path, pyfunc: ModuleType) -> None:
     import torch
 
-    from yolov2.config import ExportConfig
-    from yolov2.detection.artefacts import export_checkpoint
     from yolov2.detection.detect import Detector
+    from yolov2.export.artefacts import export_checkpoint
+    from yolov2.export.evidence import Evidence
+    from yolov2.export_config import ExportConfig
     from yolov2.network.checkpoint import save_checkpoint
     from yolov2.network.yolov2 import YOLOv2
 
@@ -233,8 +238,9 @@ def test_served_detections_are_those_of_the_checkpoint(tmp_path: Path, pyfunc: M
     images = [tmp_path / f"{i}.png" for i in range(3)]
     for path, (height, width) in zip(images, ((50, 120), (97, 31), (96, 96)), strict=True):
         Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(path)
-    exported = list(export_checkpoint(tmp_path / "best.pt", tmp_path, images, ExportConfig()))
-    save_served_model(tmp_path / "model", {item.name: item.path for item in exported})
+    evidence, settings = Evidence(images=images), ExportConfig(formats=("onnx",))
+    exported = list(export_checkpoint(tmp_path / "best.pt", tmp_path, evidence, settings))
+    save_served_model(tmp_path / "model", {item.kind.name: item.path for item in exported})
     config = DetectConfig(conf_threshold=0.0, nms_threshold=0.45, max_detections=25)
     wanted = Detector.load(tmp_path / "best.pt", "cpu", config)(images)
     before = list(sys.path)

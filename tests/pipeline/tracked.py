@@ -16,13 +16,13 @@ import numpy as np
 from PIL import Image
 
 from pipeline import paths
-from pipeline.evaluation_files import flat_metrics
 from pipeline.identity import RunIdentity
 from pipeline.mlflow_connection import connect
 from pipeline.mlflow_store import Store
 from pipeline.params.schema import TrackingConfig
 from pipeline.stage import run_stage
 from pipeline.tracking import log_evaluation, open_training_run
+from yolov2.evaluation.figures import flat_metrics
 
 CONFIG = TrackingConfig(experiment="trial", model_name="trial-model")
 HOST = os.uname().nodename
@@ -107,8 +107,8 @@ def write_graph(path: Path, scale: float = 1.0, *, side: int = 64) -> None:
     """
     from onnx import TensorProto, checker, helper, numpy_helper, save
 
-    from yolov2.detection.manifest import INPUT, OUTPUT, Manifest
-    from yolov2.detection.manifest import KEY as MANIFEST
+    from yolov2.runtime.manifest import INPUT, OUTPUT, Manifest
+    from yolov2.runtime.manifest import KEY as MANIFEST
 
     rows = np.array(GRAPH_ROWS, dtype=np.float32)  # (N, 5+C)
     rows[:, 5:] *= scale

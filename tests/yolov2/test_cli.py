@@ -19,10 +19,10 @@ from yolov2.config import (
     AnchorsConfig,
     DetectConfig,
     EvaluateConfig,
-    ExportConfig,
     ModelConfig,
     ValidateConfig,
 )
+from yolov2.export_config import ExportConfig
 from yolov2.train_config import (
     CheckpointConfig,
     FailureConfig,
@@ -106,8 +106,8 @@ def test_a_closed_pipe_is_no_mistake():
         (["detect", "--weights", "b.pt", "--source", "x", "--conf-threshold", "50"],
          "yolov2 detect: error: conf_threshold must be between 0 and 1, not 50"),
         (["detect", "--weights", "b.pt", "--source", "x"],
-         "yolov2 detect: error: no such image or folder: x"),
-        (["detect", "--weights", "b.pt", "--source", "text.pt", "--device", "gpu"],
+         "yolov2 detect: error: no such image, video, folder or list: x"),
+        (["detect", "--weights", "text.pt", "--source", "text.pt", "--device", "gpu"],
          "yolov2 detect: error: device 'gpu' cannot be used here ("),
         (["export", "--weights", "nothing.pt", "--source", "text.pt"],
          "yolov2 export: error: no checkpoint at nothing.pt"),
@@ -301,7 +301,7 @@ def test_from_labels_to_detections(data, tmp_path, capsys):
     assert cli.main(["evaluate", *weights, "--data", str(data), "--split", "val"]) == 0
     said = capsys.readouterr()
     metrics = json.loads((run / "metrics.json").read_text())
-    assert f"AP50      {metrics['AP50']:>8.4f}\n" in said.out
+    assert f"AP50      {metrics['AP50']:>8.4f}" in said.out
     assert (run / "evaluate" / "pr_curve.png").stat().st_size > 1000
     assert cli.main(["info", *weights]) == 0
     assert "classes 2, width 0.05, input 64 px" in capsys.readouterr().out

@@ -1,192 +1,196 @@
 """``yolov2 detect``."""
 
 import argparse
-import json
-import os
-import sys
-import time
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
+from yolov2.commands.detect_report import Report
 from yolov2.commands.options import add_device, add_section, section_from
+from yolov2.commands.progress import announce, bar
 from yolov2.config import DetectConfig
 from yolov2.section import require
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from yolov2.commands.detect_show import Shower
+    from yolov2.detection.detect import Detector
+    from yolov2.detection.outputs.writers import Writer
+    from yolov2.detection.sources import Input
 
-    from yolov2.detection.detect import Detected, Detector
+KINDS = ("drawn", "json", "csv", "parquet", "txt", "crops")
+NOTHING = "none"
 
-RESULTS = "detections.json"
-DRAWN_AS_THEY_ARE = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-"""Formats that every Pillow writes; the copy of any other file is a JPEG."""
-MAX_WINDOWS = 10
-
-SUMMARY = "find objects in an image or a folder of images"
+SUMMARY = "find objects in images, videos or a camera's pictures"
 DESCRIPTION = """\
-Draws the boxes into copies of the images and writes them to --output-dir, with detections.json
-(COCO results: image_id counts the files by name from 0, bbox is [left, top, width, height] in
-pixels of the image) beside them.
+Find objects and write what was asked for with --save into --output-dir:
+
+  drawn     drawn/NAME        the images, or the video, with boxes
+  json      detections.json   COCO results: image_id, category_id, bbox [left, top, width, height]
+  csv       detections.csv    a line for each detection, box as x1, y1, x2, y2
+  parquet   detections.parquet
+  txt       labels/NAME.txt   labels in the Ultralytics form: class cx cy width height
+  crops     crops/CLASS/NAME-1.jpg ...
+  none      nothing, only the summary
+
+Boxes are in pixels of the image as it is seen (turned as its EXIF orientation says); image_id
+counts images and frames from 0, or is that of --annotations. Names keep the subfolders.
 """
 EXAMPLE = """\
 example:
   yolov2 detect --weights runs/train/best.pt --source photos/ --output-dir found
-  yolov2 detect --weights runs/train/best.pt --source street.jpg --conf-threshold 0.3 --show
+  yolov2 detect --weights model.onnx --source 'photos/*.jpg' more.mp4 --save drawn csv --classes dog
+  yolov2 detect --weights models:/yolov2@champion --source 0 --show
 
-A file that cannot be read is reported and the rest goes on; the exit status is then 1.
+An input that cannot be read is reported and the rest goes on; the exit status is then 1.
 """
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``yolov2 detect``."""
-    parser.add_argument("--weights", required=True, metavar="FILE", help="a checkpoint (.pt)")
     parser.add_argument(
-        "--source", required=True, metavar="PATH", help="an image, or a folder of images"
+        "--weights",
+        required=True,
+        metavar="FILE",
+        help="a checkpoint (.pt), an exported graph (.onnx, .torchscript, .pt2), or an address"
+        " such as models:/yolov2@champion",
     )
-    parser.add_argument(
-        "--output-dir", default="detections", metavar="FOLDER", help="where to write the results"
-    )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace results of the same name there"
-    )
-    parser.add_argument(
-        "--show",
-        action="store_true",
-        help=f"open a window for each image as well (at most {MAX_WINDOWS} images)",
+    _add_inputs(parser.add_argument_group("what to look at"))
+    _add_outputs(parser.add_argument_group("what to write"))
+    group = parser.add_argument_group("how to detect")
+    group.add_argument(
+        "--classes", nargs="+", metavar="NAME", help="find only these classes, by name or number"
     )
     add_section(
-        parser,
+        group,
         DetectConfig,
         {
-            "conf_threshold": "lowest score (objectness times class probability) of a detection",
+            "conf_threshold": "lowest score (objectness times class probability) of a detection;"
+            " without it the model file's own, 0.5 for a checkpoint",
             "nms_threshold": "IoU above which the weaker of two boxes of a class goes",
             "max_detections": "most detections of an image",
+            "image_size": "side of the network's canvas in pixels, a multiple of 32; without it"
+            " the one it was trained with",
             "batch_size": "images the network takes at once",
+            "half": "compute a checkpoint in float16 on a card, in bfloat16 on a processor",
         },
     )
-    add_device(parser)
+    add_device(group)
+
+
+def _add_inputs(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--source",
+        required=True,
+        nargs="+",
+        metavar="PATH",
+        help="images, videos, folders, patterns in quotes, .txt lists with a path a line, http(s)"
+        " addresses, a camera's number, or - for one image from standard input",
+    )
+    group.add_argument("--recursive", action="store_true", help="take subfolders as well")
+
+
+def _add_outputs(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--save",
+        nargs="+",
+        choices=(*KINDS, NOTHING),
+        default=["drawn", "json"],
+        metavar="KIND",
+        help=f"any of {' '.join(KINDS)}, or {NOTHING}",
+    )
+    group.add_argument(
+        "--output-dir", default="detections", metavar="FOLDER", help="where to write the results"
+    )
+    group.add_argument(
+        "--overwrite", action="store_true", help="replace results of the same name there"
+    )
+    group.add_argument(
+        "--annotations",
+        metavar="FILE",
+        help="COCO ground truth (instances.json): take image_id from it by file name, category_id"
+        " by class name",
+    )
+    group.add_argument(
+        "--label-scores", action="store_true", help="end the lines of txt with the score"
+    )
+    group.add_argument(
+        "--show",
+        action="store_true",
+        help="open a window as well: one for a video, one for each image (at most 10)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Detect, write, summarise; 1 if a file could not be read."""
+    """Detect, write, summarise; 1 if something could not be read."""
     config = section_from(args, DetectConfig)
-
-    from yolov2.commands.progress import announce, bar
-    from yolov2.detection.detect import Detected, Detector, detect_files, find_images
-
-    paths = find_images(Path(args.source))
-    folder = Path(args.output_dir)
-    if args.show:
-        require_display(len(paths))
-    targets = dict(zip(paths, output_paths(paths, folder, overwrite=args.overwrite), strict=True))
-    detector = Detector.load(args.weights, args.device, config)
-    folder.mkdir(parents=True, exist_ok=True)
-    results: list[dict[str, Any]] = []
-    unreadable, started = 0, time.perf_counter()
-    outcomes = enumerate(detect_files(detector, paths))
-    for image_id, outcome in bar(outcomes, total=len(paths), unit="image"):
-        if isinstance(outcome, Detected):
-            results += coco_results(image_id, outcome, detector)
-            drawn = draw(outcome, detector, targets[outcome.path])
-            if args.show:
-                show(drawn)
-        else:
-            unreadable += 1
-            announce(f"skipped: {outcome.problem}")
-    seconds = time.perf_counter() - started
-    lines = ",\n".join(json.dumps(result, ensure_ascii=False) for result in results)
-    (folder / RESULTS).write_text(f"[\n{lines}\n]\n", "utf-8")
-    print(summary(results, len(paths), unreadable, seconds))
-    print(f"drawn images and {RESULTS}: {folder}")
-    return 1 if unreadable else 0
-
-
-def output_paths(paths: Sequence[Path], folder: Path, *, overwrite: bool) -> list[Path]:
-    """Where the drawn copies of ``paths`` go: the same names in ``folder``.
-
-    Raises:
-        ValueError: that would replace a source image, or files of before without ``overwrite``.
-    """
     require(
-        folder.resolve() not in {path.resolve().parent for path in paths},
-        f"--output-dir {folder} is the folder of the source images, which are never replaced:"
-        " name another folder",
+        NOTHING not in args.save or len(set(args.save)) == 1,
+        f"--save {NOTHING} leaves no room for others: {' '.join(args.save)}",
     )
-    targets = [
-        folder / (path.name if path.suffix.lower() in DRAWN_AS_THEY_ARE else f"{path.name}.jpg")
-        for path in paths
-    ]
-    there = [path for path in (*targets, folder / RESULTS) if path.exists()]
-    require(
-        overwrite or not there,
-        f"{there[0] if there else folder} exists ({len(there)} of the results do): name another"
-        " --output-dir, or replace them with --overwrite",
-    )
-    return targets
+    kinds = [kind for kind in KINDS if kind in args.save]
+    require("txt" in kinds or not args.label_scores, "--label-scores goes with --save txt")
+
+    from yolov2.commands.detect_show import Shower
+    from yolov2.detection.detect import Detector
+    from yolov2.detection.gather import gather
+    from yolov2.detection.outputs.writers import require_room
+
+    folder, interrupted = Path(args.output_dir), False
+    with ExitStack() as stack:
+        downloads = Path(stack.enter_context(TemporaryDirectory(prefix="yolov2-")))
+        inputs = gather(args.source, downloads, recursive=args.recursive, apart=folder)
+        require_room(folder, kinds, inputs, overwrite=args.overwrite)
+        shower = stack.enter_context(closing(Shower(inputs))) if args.show else None
+        detector = Detector.load(args.weights, args.device, config)
+        writers = stack.enter_context(_writers(args, kinds, inputs, detector))
+        report = Report()
+        try:
+            _work(detector, inputs, writers, report, shower)
+        except KeyboardInterrupt:  # what was found until now is kept, in files that are complete
+            interrupted = True
+    print(report.summary())
+    if kinds:
+        print(f"{', '.join(kinds)}: {folder}")
+    if interrupted:
+        raise KeyboardInterrupt
+    return 1 if report.unreadable else 0
 
 
-def draw(outcome: "Detected", detector: "Detector", target: Path) -> "Image":
-    """Write the image with its boxes to ``target``."""
-    from yolov2.detection.draw import draw_detections
+def _writers(
+    args: argparse.Namespace, kinds: Sequence[str], inputs: Sequence["Input"], detector: "Detector"
+) -> AbstractContextManager[Sequence["Writer"]]:
+    from yolov2.detection.outputs.coco_ids import GroundTruthIds, RunningIds
+    from yolov2.detection.outputs.names import Names
+    from yolov2.detection.outputs.writers import open_writers
 
-    drawn = draw_detections(outcome.image, outcome.detections, detector.class_names)
-    drawn.save(target, quality=92)
-    return drawn
-
-
-def coco_results(
-    image_id: int, outcome: "Detected", detector: "Detector"
-) -> Iterable[dict[str, Any]]:
-    """The detections of an image as COCO result entries, with the names for people."""
-    found = outcome.detections
-    for box, score, class_id in zip(
-        found.boxes_xyxy.tolist(), found.scores.tolist(), found.class_ids.tolist(), strict=True
-    ):
-        left, top, right, bottom = (round(side, 2) for side in box)
-        yield {
-            "image_id": image_id,
-            "category_id": class_id,
-            "bbox": [left, top, round(right - left, 2), round(bottom - top, 2)],
-            "score": round(score, 5),
-            "file_name": outcome.path.name,
-            "category_name": detector.class_names[class_id],
-        }
+    folder, truth, names = Path(args.output_dir), args.annotations, [one.name for one in inputs]
+    ids = GroundTruthIds(Path(truth), names, detector.wanted) if truth else RunningIds()
+    return open_writers(folder, kinds, Names(names), ids, label_scores=args.label_scores)
 
 
-def summary(results: Sequence[dict[str, Any]], images: int, unreadable: int, seconds: float) -> str:
-    """One line: how many images and detections of which classes, how fast."""
-    counts = Counter(result["category_name"] for result in results).most_common()
-    classes = ", ".join(f"{name} {count}" for name, count in counts)
-    text = f"{images - unreadable} images, {len(results)} detections"
-    text += f" ({classes})" if classes else ""
-    text += f", {unreadable} files could not be read" if unreadable else ""
-    return f"{text}, {images / seconds:.1f} images/s"
+def _work(
+    detector: "Detector",
+    inputs: Sequence["Input"],
+    writers: Sequence["Writer"],
+    report: "Report",
+    shower: "Shower | None",
+) -> None:
+    """Every result to every writer, to the report and to the window."""
+    from yolov2.detection.frames import Unreadable, count_frames
+    from yolov2.detection.stream import detect_inputs
 
-
-def require_display(images: int) -> None:
-    """Raise ``ValueError`` where windows cannot be opened, or would be too many."""
-    require(
-        images <= MAX_WINDOWS,
-        f"--show opens a window for each image and there are {images}: name one image, or at"
-        f" most {MAX_WINDOWS}",
-    )
-    has_display = sys.platform in ("darwin", "win32") or bool(
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    )
-    require(
-        has_display,
-        "--show needs a display and this session has none (DISPLAY is not set): leave it out and"
-        " look at the drawn images in --output-dir",
-    )
-
-
-def show(drawn: "Image") -> None:
-    """Open a window with the image; ``ValueError`` if the system has no image viewer."""
-    from PIL import ImageShow
-
-    require(
-        ImageShow.show(drawn),
-        "--show found no image viewer: install xdg-utils or ImageMagick, or leave it out",
-    )
+    with closing(detect_inputs(detector, inputs)) as results:
+        for result in bar(results, total=count_frames(inputs), unit="image"):
+            if isinstance(result, Unreadable):
+                report.add_unreadable()
+                announce(f"skipped: {result.problem}")
+                continue
+            if result.note:
+                announce(f"note: {result.note}")
+            report.add(result.detections.names)
+            for write in writers:
+                write(result)
+            if shower is not None and not shower.show(result):
+                return

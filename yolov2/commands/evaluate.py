@@ -3,34 +3,72 @@
 import argparse
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from yolov2.commands.evaluate_inputs import coco_images, read_shard, require_one_way
 from yolov2.commands.options import add_data, add_device, add_section, section_from
 from yolov2.config import EvaluateConfig
 
-SUMMARY = "measure a checkpoint on a split of a data set"
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from yolov2.detection.detections import Detections
+    from yolov2.evaluation.annotated import AnnotatedImages
+    from yolov2.evaluation.evaluate import EvaluatedCheckpoint, Shard
+    from yolov2.evaluation.metrics import Evaluation
+
+METRICS, REPORT = "metrics.json", "evaluate"
+
+SUMMARY = "measure a model on a split of a data set"
 DESCRIPTION = """\
-COCO's twelve numbers by pycocotools, average precision of every class, precision-recall curve,
-confusion matrix, and pictures of the best and the worst images.
+COCO's twelve numbers by pycocotools with confidence intervals, average precision of every class,
+precision-recall and F1 curves, confusion matrix, types of error, calibration, slices, suspected
+mistakes of the labels, and pictures of the best and the worst images.
 """
 EXAMPLE = """\
 example:
   yolov2 evaluate --weights runs/train/best.pt --data my/data.yaml --split test
+  yolov2 evaluate --weights best.pt --annotations instances_val2017.json --images val2017/
+  yolov2 evaluate --detections results.json --annotations instances_val2017.json --save-dir out
+in shares, on as many machines as there are, then together:
+  yolov2 evaluate --weights best.pt --data my/data.yaml --shard 1/2 --save-dir a
+  yolov2 evaluate --weights best.pt --data my/data.yaml --shard 2/2 --save-dir b
+  yolov2 evaluate --data my/data.yaml --detections a/evaluate/*.parquet b/evaluate/*.parquet
 
-Writes metrics.json and the folder evaluate/ beside the checkpoint, or to --save-dir. Keep
+Writes metrics.json and the folder evaluate/ beside the model, or to --save-dir; for the split val
+also thresholds.json, the score threshold of each class that gives the best F1. Keep
 --conf-threshold low: average precision is the area under the whole curve.
 """
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``yolov2 evaluate``."""
-    parser.add_argument("--weights", required=True, metavar="FILE", help="a checkpoint (.pt)")
+    parser.add_argument("--weights", metavar="FILE", help="a checkpoint (.pt) or exported graph")
+    parser.add_argument(
+        "--detections",
+        nargs="+",
+        metavar="FILE",
+        help="instead of --weights: saved detections (detections.parquet, each image in one of the"
+        " files) or COCO results (.json)",
+    )
+    parser.add_argument(
+        "--annotations",
+        metavar="FILE",
+        help="COCO annotations (instances_*.json) instead of --data; classes go by name",
+    )
+    parser.add_argument("--images", metavar="FOLDER", help="where the images of --annotations lie")
     add_data(parser)
     group = parser.add_argument_group("evaluation")
     group.add_argument(
         "--split",
         choices=("train", "val", "test"),
         default=EvaluateConfig().split,
-        help="which images",
+        help="which images; what --annotations are called",
+    )
+    group.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="detect in share I of N of the images and only write the detections",
     )
     add_section(
         group,
@@ -40,6 +78,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             "conf_threshold": "lowest score of a detection that counts",
             "nms_threshold": "IoU above which the weaker of two boxes of a class goes",
             "max_detections": "most detections of an image",
+            "resamples": "resamples of the images for the confidence intervals, 0 for none",
+            "seed": "start of the random resamples",
             "pictures": "how many images to draw, half of them the worst",
         },
     )
@@ -51,41 +91,95 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, write the report, print the numbers."""
     config = section_from(args, EvaluateConfig)
+    require_one_way(args)
 
     from yolov2.commands.data import load_data
     from yolov2.commands.progress import bar
 
-    data = load_data(args)
+    data = None if args.annotations else load_data(args)
 
     # late: mistakes in the data are shown before torch is loaded
     from yolov2.data.table import digest
-    from yolov2.detection.evaluate import evaluate_checkpoint, write_metrics, write_report
-    from yolov2.network.device import resolve_device
-    from yolov2.run_folder import EVALUATION, METRICS, write_json
+    from yolov2.evaluation.annotated import annotated_images
+    from yolov2.evaluation.detections_file import gather_detections
+    from yolov2.evaluation.evaluate import detect_images, evaluate_detections, require_classes
+    from yolov2.runtime.model_file import open_model
 
-    weights = Path(args.weights)
-    evaluated = evaluate_checkpoint(
-        weights,
-        data.tables,
-        data.root,
-        config,
-        device=resolve_device(args.device),
-        num_workers=args.num_workers,
-        progress=bar,
-    )
-    folder = Path(args.save_dir) if args.save_dir else weights.parent
-    write_metrics(evaluated.evaluation, folder / METRICS)
-    about = {"parameters": asdict(config), "data": digest(data.tables)}
-    write_json(folder / EVALUATION, about)
-    write_report(evaluated, data.tables, data.root, folder / "evaluate", config.pictures)
-    print(table(evaluated.evaluation.stats, evaluated.evaluation.per_class))
-    print(f"report: {folder / METRICS}, {folder / 'evaluate'}")
+    shard = read_shard(args.shard)
+    model = open_model(args.weights, args.device) if args.weights else None
+    if data is not None:
+        annotated = annotated_images(data.tables, config.split, data.root)
+    else:
+        annotated = coco_images(args, model)
+    if model is not None:
+        require_classes(model, annotated.class_names)
+        detections = detect_images(
+            model,
+            annotated,
+            config,
+            shard=shard,
+            num_workers=args.num_workers,
+            progress=bar,
+        )
+    else:
+        detections = gather_detections([Path(file) for file in args.detections], annotated)
+    folder = _folder(args)
+    if args.shard:
+        return _write_share(detections, annotated, shard, folder)
+    evaluated = evaluate_detections(annotated, detections, config)
+    digests = digest(data.tables) if data is not None else {annotated.split: annotated.digest}
+    _write(evaluated, config, digests, folder)
+    print(table(evaluated.evaluation))
+    print(f"report: {folder / METRICS}, {folder / REPORT}")
     return 0
 
 
-def table(stats: dict[str, float], per_class: dict[str, dict[str, float]]) -> str:
-    """The twelve numbers, then AP and AP50 of the classes, as lines of text."""
-    lines = [f"{name:<10}{value:>8.4f}" for name, value in stats.items()]
+def _folder(args: argparse.Namespace) -> Path:
+    """Where the report goes: the folder asked for, or that of the model or the detections."""
+    if args.save_dir:
+        return Path(args.save_dir)
+    return Path(args.weights or args.detections[0]).parent
+
+
+def _write_share(
+    detections: "Mapping[int, Detections]",
+    annotated: "AnnotatedImages",
+    shard: "Shard",
+    folder: Path,
+) -> int:
+    from yolov2.evaluation.detections_file import write_detections
+
+    path = folder / REPORT / f"detections-{shard.number}-of-{shard.count}.parquet"
+    write_detections(path, detections, annotated)
+    print(f"{len(detections)} of {len(annotated.truth)} images: {path}")
+    return 0
+
+
+def _write(
+    evaluated: "EvaluatedCheckpoint", config: EvaluateConfig, digests: dict[str, str], folder: Path
+) -> None:
+    from yolov2.evaluation.evaluate import write_metrics
+    from yolov2.evaluation.report import write_report
+    from yolov2.evaluation.thresholds import THRESHOLDS, best_thresholds, write_thresholds
+    from yolov2.run_folder import EVALUATION, write_json
+
+    evaluation = evaluated.evaluation
+    write_metrics(evaluation, folder / METRICS)
+    write_json(folder / EVALUATION, {"parameters": asdict(config), "data": digests})
+    write_report(evaluated, folder / REPORT, config.pictures)
+    if evaluation.split == "val":
+        best = best_thresholds(evaluation.matches, evaluation.class_names)
+        write_thresholds(folder / THRESHOLDS, best, evaluation.split)
+
+
+def table(evaluation: "Evaluation") -> str:
+    """The twelve numbers with intervals, then AP and AP50 of the classes, as lines of text."""
+    lines = []
+    for name, value in evaluation.stats.items():
+        low, high = evaluation.intervals.get(name, (None, None))
+        ends = "" if low is None else f"   95 %: {low:.4f} to {high:.4f}"
+        lines.append(f"{name:<10}{value:>8.4f}{ends}")
+    per_class = evaluation.per_class
     width = max(map(len, per_class), default=0) + 2
     lines.append(f"{'':<{width}}{'AP':>8}{'AP50':>8}")
     for name, values in per_class.items():

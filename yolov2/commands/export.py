@@ -1,57 +1,116 @@
 """``yolov2 export``."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from yolov2.commands.options import add_section, section_from
-from yolov2.config import ExportConfig
+from yolov2.commands.options import add_data, add_section, section_from
+from yolov2.config import EvaluateConfig
+from yolov2.export_config import ExportConfig
+from yolov2.section import require
 
-SUMMARY = "write a checkpoint as ONNX and TorchScript, and prove both"
+if TYPE_CHECKING:
+    from yolov2.export.evidence import Evidence
+
+SUMMARY = "write a checkpoint as ONNX, TorchScript and .pt2, and prove each file"
 DESCRIPTION = """\
-Write model.onnx and model.torchscript with decoding, class names, anchors and preprocessing
-inside. Each file is run again on real images before it gets its name: a difference from the
-checkpoint's results above the tolerance is an error.
+Write model.onnx and others with decoding, class names, anchors, preprocessing and thresholds
+inside. Each file is run again before it gets its name: on real images it must give the
+checkpoint's boxes and scores, and on a split of a data set its average precision.
 """
 EXAMPLE = """\
 example:
-  yolov2 export --weights runs/train/best.pt --source my/images/val --output-dir exported
+  yolov2 export --weights runs/train/best.pt --data my/data.yaml --split val
+  yolov2 export --weights runs/train/best.pt --source my/images/val    # AP is not measured
 
-Both graphs take images (batch, 3, size, size), RGB in [0, 1], letterboxed, and give
-predictions (batch, boxes, 5 + classes): cx, cy, w, h in pixels, objectness, probabilities.
+formats: onnx, onnx-raw (before decoding), onnx-nms (finished detections), onnx-fp16, onnx-int8,
+torchscript, pt2, pt2-bf16. All take images (batch, 3, height, width), RGB in [0, 1], letterboxed,
+sides multiples of 32. Without a data set there is no onnx-int8.
 """
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``yolov2 export``."""
     parser.add_argument("--weights", required=True, metavar="FILE", help="a checkpoint (.pt)")
+    add_data(parser)
+    parser.set_defaults(data=None)
     parser.add_argument(
-        "--source",
-        required=True,
-        metavar="PATH",
-        help="an image or a folder of images, such as the model is made for, for the proof",
+        "--split",
+        choices=("train", "val", "test"),
+        default="val",
+        help="images of --data to measure the average precision on",
     )
     parser.add_argument(
-        "--output-dir", default="exported", metavar="FOLDER", help="where to write both files"
+        "--source",
+        metavar="PATH",
+        help="without --data: an image or a folder of images, such as the model is made for",
+    )
+    parser.add_argument(
+        "--thresholds", metavar="FILE", help="thresholds.json of `yolov2 evaluate --split val`"
+    )
+    parser.add_argument(
+        "--output-dir", default="exported", metavar="FOLDER", help="where to write the files"
     )
     add_section(
         parser,
         ExportConfig,
         {
-            "images": "how many of the images are run",
+            "formats": "which files to write",
+            "images": "how many of the images are compared with PyTorch",
             "box_tolerance": "greatest difference of a box coordinate, in pixels",
             "score_tolerance": "greatest difference of a score",
+            "max_ap_loss": "greatest loss of average precision",
+            "calibration_images": "training images to calibrate int8 on",
+            "conf_threshold": "what the files detect with: a score, or best_f1 (see --thresholds)",
+            "nms_threshold": "IoU above which the weaker of two boxes of a class goes",
         },
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Export, a line for each proven file."""
+    """Export, a line for each proven file; a report beside the files."""
     config = section_from(args, ExportConfig)
+    require(
+        bool(args.data) != bool(args.source),
+        "give --data (a data set, to measure the average precision) or --source (images)",
+    )
+    without_int8 = bool(args.source) and config.formats == ExportConfig().formats
+    if without_int8:
+        left = tuple(name for name in config.formats if name != "onnx-int8")
+        config = replace(config, formats=left)
+    evidence = _evidence(args, config)
 
-    from yolov2.detection.artefacts import describe, export_checkpoint
-    from yolov2.detection.detect import find_images
+    from yolov2.export.artefacts import export_checkpoint
+    from yolov2.export.report import describe, export_report, export_table
+    from yolov2.run_folder import write_json, write_text
+
+    folder, exported = Path(args.output_dir), []
+    for item in export_checkpoint(Path(args.weights), folder, evidence, config):
+        exported.append(item)
+        print(describe(item), flush=True)
+    report = export_report(exported, evidence, config)
+    write_json(folder / "export.json", report)
+    write_text(folder / "export.md", export_table(report))
+    if without_int8:
+        print("onnx-int8 was left out: it is calibrated on, and proven by, a data set (--data)")
+    print(f"report: {folder / 'export.md'}")
+    return 0
+
+
+def _evidence(args: argparse.Namespace, config: ExportConfig) -> "Evidence":
+    """Of the data set, or of images alone."""
+    from yolov2.export.evidence import Evidence, evidence_of, read_thresholds
+
+    thresholds = read_thresholds(Path(args.thresholds)) if args.thresholds else {}
+    if args.data:
+        from yolov2.commands.data import load_data
+
+        data = load_data(args)
+        evaluation = EvaluateConfig(split=args.split)
+        return evidence_of(data.tables, data.root, config, evaluation, thresholds)
+
+    from yolov2.detection.sources import find_images
 
     images = find_images(Path(args.source))[: config.images]
-    for exported in export_checkpoint(Path(args.weights), Path(args.output_dir), images, config):
-        print(describe(exported), flush=True)
-    return 0
+    return Evidence(images=images, thresholds=thresholds)

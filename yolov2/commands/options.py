@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Mapping
+from types import NoneType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from yolov2.config import DataConfig, Policy, ValidateConfig
@@ -31,7 +32,7 @@ def add_section(
 
     ``lr_steps`` becomes ``--lr-steps``, ``prefix`` comes before; a field that is a tuple takes
     several values, one that is a ``Literal`` one of its words, a yes-or-no field a flag and its
-    ``--no-`` form.
+    ``--no-`` form. A field that may be ``None`` is so where the option is not given.
     """
     defaults, hints = vars(section()), get_type_hints(section)
     for name, text in helps.items():
@@ -55,6 +56,8 @@ def add_section(
 
 def _reader(hint: object, default: object) -> Callable[[str], Any]:
     """What turns an option's text into its value: a type, or a number unless it is a word."""
+    if (given := _given(hint)) is not None:
+        return given
     words = [word for part in get_args(hint) for word in get_args(part)]
     if get_origin(hint) is not Union or not words:
         return type(default)
@@ -121,4 +124,10 @@ def add_device(options: argparse._ActionsContainer) -> None:
 def _metavar(hint: object, value: object) -> str | None:
     if hint == Policy:
         return "POLICY"
-    return {int: "N", float: "X"}.get(type(value))
+    return {int: "N", float: "X"}.get(_given(hint) or type(value))
+
+
+def _given(hint: object) -> type | None:
+    """The type of a value that may be ``None`` as well; ``None`` for any other hint."""
+    parts = get_args(hint)
+    return next(part for part in parts if part is not NoneType) if NoneType in parts else None

@@ -33,13 +33,27 @@ def read_image(source: Path | bytes) -> Image.Image:
         with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
             # in place and only where need be: each copy costs a tenth of the decoding
             ImageOps.exif_transpose(image, in_place=True)
-            return image if image.mode == "RGB" else image.convert("RGB")
+            return to_rgb(image)
     except FileNotFoundError:
         raise ImageError(f"{name}: no such image file") from None
     except UnidentifiedImageError:
-        raise ImageError(f"{name}: not an image that Pillow can read") from None
+        empty = not source if isinstance(source, bytes) else source.stat().st_size == 0
+        problem = "empty (0 bytes)" if empty else "not an image that Pillow can read"
+        raise ImageError(f"{name}: {problem}") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ImageError(f"{name}: cannot be decoded ({error})") from None
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """The image in RGB; 16-bit grey is scaled where Pillow would cut it off at 255."""
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I;16"):
+        grey = np.asarray(image).astype(np.float32) * (255 / 65535)
+        image = Image.fromarray(grey.round().astype(np.uint8))
+    elif image.mode == "P" and isinstance(image.info.get("transparency"), bytes):
+        image = image.convert("RGBA")  # the same colours, without a warning of Pillow's
+    return image.convert("RGB")
 
 
 def letterbox_image(image: Image.Image, side: int) -> tuple[NDArray[np.uint8], Letterbox]:

@@ -2,27 +2,40 @@
 
     detector = Detector.load("models/best.pt")
     for found in detector(["street.jpg", "garden.jpg"]):
-        print(found.boxes_xyxy, found.scores, [detector.class_names[i] for i in found.class_ids])
+        print(found)
 
-Letters of the shapes: B images, S side of the canvas in pixels, N boxes, C classes.
+Letters of the shapes: B images, S side of the canvas, H, W sides of an image in pixels,
+N boxes, C classes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from yolov2.boxes import Letterbox
 from yolov2.config import DetectConfig
-from yolov2.data.image_files import IMAGE_SUFFIXES
-from yolov2.data.images import ImageError, letterbox_image, network_input, read_image
+from yolov2.data.images import letterbox_image, read_image, to_rgb
+from yolov2.detection.background import default_workers, ordered_map
 from yolov2.detection.detections import Detections
 from yolov2.detection.postprocess import postprocess
-from yolov2.network.checkpoint import load_detector
-from yolov2.network.decode import DecodedYOLOv2
-from yolov2.network.device import resolve_device
+from yolov2.runtime.model_file import open_model
+from yolov2.section import require
+
+ImageLike = Image.Image | NDArray[np.uint8] | Path | str | bytes
+"""A Pillow image, an array (H, W, 3) uint8 in RGB, a file, or a file's bytes."""
+
+Canvas = tuple[NDArray[np.uint8], Letterbox]
+"""An image on its canvas (S, S, 3) uint8, and where on it."""
+
+NEVER = 2.0
+"""A threshold that no score exceeds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,130 +43,129 @@ class Detector:
     """A network with what belongs to it; call it with images.
 
     ``network`` maps images (B, 3, S, S) in [0, 1] on ``device`` to decoded predictions
-    (B, N, 5+C); S is ``image_size``.
+    (B, N, 5+C); S is ``image_size``. ``thresholds`` (C,) are those of the model file, which
+    ``config.conf_threshold`` overrides.
     """
 
     network: Callable[[Tensor], Tensor]
     class_names: tuple[str, ...]
     image_size: int
     device: torch.device
+    thresholds: tuple[float, ...]
     config: DetectConfig = field(default_factory=DetectConfig)
 
     @classmethod
     def load(
-        cls, path: Path | str, device: str = "auto", config: DetectConfig | None = None
+        cls, weights: Path | str, device: str = "auto", config: DetectConfig | None = None
     ) -> "Detector":
-        """The detector of a checkpoint (``.pt``).
+        """The detector of a checkpoint, an exported graph or an address (see ``open_model``).
 
         Raises:
-            ValueError: no such file or device, or the file is no checkpoint.
+            ValueError: no such model, device or class, or a size that the graph does not take.
         """
-        where = resolve_device(device)
-        loaded = load_detector(Path(path), where)
-        network = DecodedYOLOv2(loaded.network).eval()
+        config = config or DetectConfig()
+        opened = open_model(weights, device, half=config.half)
+        manifest = opened.manifest
+        side = config.image_size or manifest.image_size
+        require(
+            manifest.dynamic_size or side == manifest.image_size,
+            f"{weights} was exported for images of {manifest.image_size} pixels only, not"
+            f" {side}: leave the image size out, or use the checkpoint (.pt)",
+        )
+        _selected(config.classes, manifest.class_names)
         return cls(
-            network=network.to(memory_format=torch.channels_last),
-            class_names=loaded.class_names,
-            image_size=loaded.image_size,
-            device=where,
-            config=config or DetectConfig(),
+            network=opened.predict,
+            class_names=manifest.class_names,
+            image_size=side,
+            device=opened.device,
+            thresholds=manifest.thresholds,
+            config=config,
         )
 
-    def __call__(self, images: Sequence[Image.Image | Path | str | bytes]) -> list[Detections]:
-        """Detections of each image, in order: files, encoded bytes, or Pillow images in RGB.
+    def __call__(self, images: Iterable[ImageLike]) -> list[Detections]:
+        """Detections of each image, in order, with boxes in pixels of that image.
 
-        A box has the one class that is likeliest for it.
+        A box has the one class that is likeliest for it. A file is turned as its EXIF
+        orientation says, and the boxes are those of the turned image; a Pillow image or an
+        array is taken as it is.
 
         Raises:
             ImageError: one of the images cannot be read.
+            ValueError: something is no image at all.
         """
-        found: list[Detections] = []
+        require(
+            not isinstance(images, str | bytes | Path | Image.Image | np.ndarray),
+            f"a detector takes a list of images, not one {type(images).__name__}:"
+            " detector([image])[0]",
+        )
         size = self.config.batch_size
-        for start in range(0, len(images), size):
-            found += self._detect([_opened(image) for image in images[start : start + size]])
+        canvases = ordered_map(self.canvas, images, workers=default_workers(), ahead=2 * size)
+        found: list[Detections] = []
+        while batch := list(islice(canvases, size)):
+            found += self.detect(batch)
         return found
 
-    def _detect(self, images: list[Image.Image]) -> list[Detections]:
-        canvases, letterboxes = zip(
-            *(letterbox_image(image, self.image_size) for image in images), strict=True
-        )
+    def canvas(self, image: ImageLike) -> Canvas:
+        """The image on the network's canvas.
+
+        Raises:
+            ImageError: it cannot be read.
+            ValueError: it is no image.
+        """
+        return letterbox_image(_opened(image), self.image_size)
+
+    def detect(self, canvases: Sequence[Canvas]) -> list[Detections]:
+        """Detections of images that lie on canvases, as one batch."""
+        pixels, letterboxes = zip(*canvases, strict=True)
         with torch.inference_mode():
-            batch = torch.from_numpy(network_input(canvases)).to(self.device)  # (B, 3, S, S)
-            return postprocess(
-                self.network(batch),
+            batch = torch.from_numpy(np.stack(pixels)).to(self.device)  # (B, S, S, 3)
+            images = batch.permute(0, 3, 1, 2).float() / 255  # (B, 3, S, S), channels last
+            found = postprocess(
+                self.network(images),
                 letterboxes,
-                conf_threshold=self.config.conf_threshold,
+                conf_threshold=self._class_thresholds(),
                 nms_threshold=self.config.nms_threshold,
                 max_detections=self.config.max_detections,
                 multi_label=False,
             )
+        return [replace(one, class_names=self.class_names) for one in found]
+
+    @property
+    def wanted(self) -> dict[int, str]:
+        """Names of the classes that are looked for, by id."""
+        wanted = _selected(self.config.classes, self.class_names)
+        return {i: name for i, name in enumerate(self.class_names) if i in wanted}
+
+    def _class_thresholds(self) -> list[float]:
+        """The score that each class (C,) has to exceed."""
+        told = self.config.conf_threshold
+        thresholds = self.thresholds if told is None else (told,) * len(self.class_names)
+        wanted = self.wanted
+        return [each if i in wanted else NEVER for i, each in enumerate(thresholds)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Detected:
-    """An image file and what was found in it."""
-
-    path: Path
-    image: Image.Image
-    detections: Detections
-
-
-@dataclass(frozen=True, kw_only=True)
-class Unreadable:
-    """A file that is no readable image; ``problem`` is a sentence that names it."""
-
-    path: Path
-    problem: str
+def _selected(classes: Sequence[str], names: Sequence[str]) -> set[int]:
+    """The ids of ``classes``, each a name or an id; of all if there are none."""
+    if not classes:
+        return set(range(len(names)))
+    ids = {str(i): i for i in range(len(names))} | {name: i for i, name in enumerate(names)}
+    unknown = [each for each in classes if each not in ids]
+    require(
+        not unknown,
+        f"the model knows no class {', '.join(map(repr, unknown))}; it knows"
+        f" {', '.join(f'{i} {name}' for i, name in enumerate(names))}",
+    )
+    return {ids[each] for each in classes}
 
 
-def detect_files(detector: Detector, paths: Sequence[Path]) -> Iterator[Detected | Unreadable]:
-    """A result for each file, in order; a file that cannot be read does not stop the others."""
-    size = detector.config.batch_size
-    for start in range(0, len(paths), size):
-        some = paths[start : start + size]
-        read = [_read(path) for path in some]
-        images = [result for result in read if isinstance(result, Image.Image)]
-        found = iter(detector(images))
-        for path, result in zip(some, read, strict=True):
-            if isinstance(result, Image.Image):
-                yield Detected(path=path, image=result, detections=next(found))
-            else:
-                yield Unreadable(path=path, problem=str(result))
-
-
-def find_images(source: Path) -> list[Path]:
-    """The image file ``source``, or the images directly in the folder ``source``, by name.
-
-    A file is taken whatever its name; in a folder the suffix decides.
-
-    Raises:
-        ValueError: nothing is there, or the folder has no images.
-    """
-    if source.is_file():
-        return [source]
-    if not source.is_dir():
-        raise ValueError(f"no such image or folder: {source}")
-    images = sorted(path for path in source.iterdir() if _is_image(path))
-    if images:
-        return images
-    below = sorted({path.parent for path in source.rglob("*") if _is_image(path)})
-    hint = f"; {below[0]} has some" if below else ""
-    suffixes = " ".join(sorted(IMAGE_SUFFIXES))
-    raise ValueError(f"no images ({suffixes}) directly in {source}{hint}")
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
-
-
-def _opened(image: Image.Image | Path | str | bytes) -> Image.Image:
+def _opened(image: ImageLike) -> Image.Image:
     if isinstance(image, Image.Image):
-        return image if image.mode == "RGB" else image.convert("RGB")
-    return read_image(Path(image) if isinstance(image, str) else image)
-
-
-def _read(path: Path) -> Image.Image | ImageError:
-    try:
-        return read_image(path)
-    except ImageError as error:
-        return error
+        return to_rgb(image)
+    if isinstance(image, str | bytes | Path):
+        return read_image(Path(image) if isinstance(image, str) else image)
+    pixels = np.asarray(image)
+    require(
+        pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.size > 0,
+        f"an array must be (height, width, 3) uint8 in RGB, not {pixels.shape} {pixels.dtype}",
+    )
+    return Image.fromarray(pixels)

@@ -3,7 +3,9 @@
 Letters of the shapes: N boxes of one image.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,26 +13,83 @@ from numpy.typing import NDArray
 from yolov2.boxes import FloatArray
 from yolov2.data.table import LabelTables
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-@dataclass(frozen=True, kw_only=True)
+SHOWN = 5
+"""How many detections their text shows."""
+
+
+class Detection(NamedTuple):
+    """One found object: left, top, right and bottom in pixels of the image, score, class name."""
+
+    box: tuple[float, float, float, float]
+    score: float
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Detections:
     """What the detector says about one image, by descending score.
 
-    ``boxes_xyxy`` (N, 4) float32 in pixels of the image and within it, ``scores`` (N,) float32
-    in [0, 1], ``class_ids`` (N,) int64.
+        for box, score, name in found: ...
+
+    ``boxes_xyxy`` (N, 4) in pixels of the image and within it, ``scores`` (N,) in [0, 1],
+    ``class_ids`` (N,) int64. The detector gives float32; what other tools wrote down with more
+    digits is float64. ``class_names`` are those of all classes, or none where only numbers
+    matter.
     """
 
-    boxes_xyxy: NDArray[np.float32]
-    scores: NDArray[np.float32]
+    boxes_xyxy: FloatArray
+    scores: FloatArray
     class_ids: NDArray[np.int64]
+    class_names: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.scores)
 
+    def __iter__(self) -> Iterator[Detection]:
+        rows = zip(self.boxes_xyxy.tolist(), self.scores.tolist(), self.names, strict=True)
+        for (left, top, right, bottom), score, name in rows:
+            yield Detection((left, top, right, bottom), score, name)
+
+    def __repr__(self) -> str:
+        some = [
+            f"{name} {score:.2f} [{' '.join(f'{edge:.0f}' for edge in box)}]"
+            for box, score, name in self._first(SHOWN)
+        ]
+        count = f"{len(self)} detection{'' if len(self) == 1 else 's'}"
+        more = [f"{len(self) - SHOWN} more"] if len(self) > SHOWN else []
+        return f"<{count}{': ' if some else ''}{', '.join(some + more)}>"
+
+    @property
+    def names(self) -> list[str]:
+        """The class name of each detection (N), its number where names are unknown."""
+        if not self.class_names:
+            return [str(class_id) for class_id in self.class_ids.tolist()]
+        return [self.class_names[class_id] for class_id in self.class_ids.tolist()]
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """A row for each: class_id, class_name, score, x1, y1, x2, y2."""
+        import pandas as pd
+
+        columns = {"class_id": self.class_ids, "class_name": self.names, "score": self.scores}
+        edges = dict(zip(("x1", "y1", "x2", "y2"), self.boxes_xyxy.T, strict=True))
+        return pd.DataFrame({**columns, **edges})
+
+    def _first(self, count: int) -> "Detections":
+        return replace(
+            self,
+            boxes_xyxy=self.boxes_xyxy[:count],
+            scores=self.scores[:count],
+            class_ids=self.class_ids[:count],
+        )
+
     def above(self, threshold: float) -> "Detections":
         """Those with a score greater than ``threshold``."""
         keep = self.scores > threshold
-        return Detections(
+        return replace(
+            self,
             boxes_xyxy=self.boxes_xyxy[keep],
             scores=self.scores[keep],
             class_ids=self.class_ids[keep],
@@ -41,14 +100,32 @@ class Detections:
 class GroundTruth:
     """The annotated objects of one image.
 
-    ``boxes_xyxy`` (N, 4) float64 in pixels of the image, ``class_ids`` (N,) int64.
+    ``boxes_xyxy`` (N, 4) float64 in pixels of the image, ``class_ids`` (N,) int64. ``crowd`` (N,)
+    marks boxes around many objects of a class, in which a detection is neither right nor wrong;
+    none is one if it is not given. ``areas`` (N,) in square pixels are those of the objects, by
+    which COCO calls them small or large; if not given, those of the boxes.
     """
 
     boxes_xyxy: FloatArray
     class_ids: NDArray[np.int64]
+    crowd: NDArray[np.bool_] | None = None
+    areas: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.class_ids)
+
+    @property
+    def is_crowd(self) -> NDArray[np.bool_]:
+        """Whether each box (N,) is a crowd."""
+        return np.zeros(len(self), dtype=np.bool_) if self.crowd is None else self.crowd
+
+    @property
+    def object_areas(self) -> FloatArray:
+        """Area (N,) of each object in square pixels."""
+        if self.areas is not None:
+            return self.areas
+        boxes = self.boxes_xyxy.astype(np.float64)
+        return np.asarray((boxes[:, 2:] - boxes[:, :2]).prod(axis=1))
 
 
 def ground_truth(tables: LabelTables, split: str) -> dict[int, GroundTruth]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torchvision.ops import batched_nms
+from torchvision.ops import batched_nms, nms
 
 from yolov2.boxes import Letterbox
 from yolov2.detection.detections import Detections as Detections
@@ -19,6 +19,10 @@ from yolov2.detection.detections import Detections as Detections
 MAX_CANDIDATES = 30_000
 """At most so many (box, class) pairs of an image, the best by score, enter the suppression: at
 a threshold of 0.001 and 80 classes an untrained network offers 160,000 of them."""
+
+FIRST_CANDIDATES = 10
+"""So many of them for each wanted detection are tried first. A box is only ever suppressed by a
+better one: if enough of the best survive, the others cannot change the result."""
 
 MIN_SIDE = 0.01
 """Pixels of the canvas that a box must cover in both directions within the image; less is a box
@@ -29,7 +33,7 @@ def postprocess(
     predictions: Tensor,
     letterboxes: Sequence[Letterbox],
     *,
-    conf_threshold: float,
+    conf_threshold: float | Sequence[float],
     nms_threshold: float,
     max_detections: int,
     multi_label: bool = True,
@@ -40,14 +44,15 @@ def postprocess(
         predictions: decoded (B, N, 5+C): cx, cy, w, h in canvas pixels, objectness, class
             probabilities.
         letterboxes: where each of the B images lies on its canvas.
-        conf_threshold: a detection's score, objectness * class probability, is greater.
+        conf_threshold: a detection's score, objectness * class probability, is greater; one
+            number, or one for each of the C classes.
         nms_threshold: of two boxes of one class with a greater IoU only the better stays.
         max_detections: at most so many of an image, over all classes, by score.
         multi_label: whether a box may count for several classes, as average precision wants;
             otherwise only for the likeliest.
 
     Raises:
-        ValueError: the predictions hold NaN or infinite values.
+        ValueError: the predictions hold NaN or infinite values, or there are not C thresholds.
     """
     predictions = predictions.float()
     if not bool(torch.isfinite(predictions).all()):
@@ -61,12 +66,29 @@ def postprocess(
     if not multi_label:
         likeliest = scores.argmax(dim=-1, keepdim=True)
         scores = torch.zeros_like(scores).scatter(-1, likeliest, scores.gather(-1, likeliest))
-    image, box, class_id, score = _candidates(scores, conf_threshold)  # (M,) each
-    chosen = boxes[image, box]  # (M, 4)
-    kept = _suppress(chosen, score, image * scores.shape[-1] + class_id, nms_threshold)
-    kept = _best_per_image(kept, image[kept], max_detections)  # (K,) by image, then score
-    counts = torch.bincount(image[kept], minlength=len(letterboxes)).tolist()
-    return _to_images(chosen[kept], score[kept], class_id[kept], counts, letterboxes)
+    scores = scores * (scores > _thresholds(conf_threshold, scores))
+    offered = (scores > 0).sum(dim=(1, 2))  # (B,)
+    for limit in (min(FIRST_CANDIDATES * max_detections, MAX_CANDIDATES), MAX_CANDIDATES):
+        image, box, class_id, score = _candidates(scores, limit)  # (M,) each
+        chosen = boxes[image, box]  # (M, 4)
+        kept = _suppress(chosen, score, image * scores.shape[-1] + class_id, nms_threshold)
+        kept = _best_per_image(kept, image[kept], max_detections)  # (K,) by image, then score
+        counts = torch.bincount(image[kept], minlength=len(letterboxes))
+        if bool(((counts == max_detections) | (offered <= limit)).all()):
+            break
+    return _to_images(chosen[kept], score[kept], class_id[kept], counts.tolist(), letterboxes)
+
+
+def _thresholds(threshold: float | Sequence[float], scores: Tensor) -> Tensor:
+    """One threshold, or one a class (C,), beside the scores (B, N, C)."""
+    if not isinstance(threshold, Sequence):
+        return scores.new_tensor(threshold)
+    if len(threshold) != scores.shape[-1]:
+        raise ValueError(
+            f"{len(threshold)} confidence thresholds for {scores.shape[-1]} classes: give one for"
+            " all, or one for each"
+        )
+    return scores.new_tensor(threshold)
 
 
 def _xyxy(boxes_cxcywh: Tensor) -> Tensor:
@@ -87,15 +109,15 @@ def _touches_image(boxes_xyxy: Tensor, letterboxes: Sequence[Letterbox]) -> Tens
     return ((high - low) >= MIN_SIDE).all(dim=-1)
 
 
-def _candidates(scores: Tensor, threshold: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Image, box, class and score, each (M,), of the scores (B, N, C) above ``threshold``."""
+def _candidates(scores: Tensor, limit: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Image, box, class and score, each (M,), of the ``limit`` best scores (B, N, C) above 0."""
     classes = scores.shape[-1]
     flat = scores.flatten(1)  # (B, N*C)
-    if flat.shape[1] > MAX_CANDIDATES:
-        score, pair = flat.topk(MAX_CANDIDATES, dim=1)  # (B, MAX_CANDIDATES)
+    if flat.shape[1] > limit:
+        score, pair = flat.topk(limit, dim=1)  # (B, limit)
     else:
         score, pair = flat, torch.arange(flat.shape[1], device=flat.device).expand_as(flat)
-    image, place = torch.where(score > threshold)  # (M,)
+    image, place = torch.where(score > 0)  # (M,)
     pair = pair[image, place]
     return image, pair // classes, pair % classes, score[image, place]
 
@@ -103,15 +125,25 @@ def _candidates(scores: Tensor, threshold: float) -> tuple[Tensor, Tensor, Tenso
 def _suppress(boxes_xyxy: Tensor, scores: Tensor, group: Tensor, threshold: float) -> Tensor:
     """Indices (K,) by descending score of the boxes (M, 4) that survive in their group (M,).
 
-    ``batched_nms`` may shift each group to a place of its own, by the greatest coordinate: that
-    needs coordinates that are not negative, and double precision, or an image's result would
-    depend on its neighbours in the batch.
+    A processor takes group after group; ``batched_nms`` would search all boxes for each. On a
+    card it shifts each group to a place of its own, by the greatest coordinate: that needs
+    coordinates that are not negative, and double precision, or an image's result would depend
+    on its neighbours in the batch.
     """
     if len(scores) == 0:
         return torch.zeros(0, dtype=torch.int64, device=scores.device)
-    boxes = boxes_xyxy.double()
-    kept: Tensor = batched_nms(boxes - boxes.min(), scores.double(), group, threshold)
-    return kept
+    boxes, order = boxes_xyxy.double(), torch.argsort(scores, descending=True, stable=True)
+    if boxes.is_cuda:
+        kept: Tensor = batched_nms(boxes - boxes.min(), scores.double(), group, threshold)
+        return kept
+    by_group = order[torch.argsort(group[order], stable=True)]  # (M,)
+    sizes = torch.unique_consecutive(group[by_group], return_counts=True)[1].tolist()
+    parts = zip(by_group.split(sizes), boxes[by_group].split(sizes), strict=True)
+    alive = torch.zeros_like(group, dtype=torch.bool)
+    for members, own in parts:
+        falling = torch.arange(len(own), 0, -1, dtype=own.dtype)  # they are in order already
+        alive[members[nms(own, falling, threshold)]] = True
+    return order[alive[order]]
 
 
 def _best_per_image(kept: Tensor, image: Tensor, limit: int) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from yolov2.config import STRIDE
+from yolov2.network.inference import InferenceYOLOv2
 from yolov2.network.yolov2 import YOLOv2
 
 MAX_LOG_SIZE = 8.0
@@ -42,7 +43,7 @@ def decode(raw: Tensor, anchors: Tensor) -> Tensor:
 class DecodedYOLOv2(nn.Module):
     """The network with its decoding: the graph that is exported and that detects."""
 
-    def __init__(self, network: YOLOv2) -> None:
+    def __init__(self, network: YOLOv2 | InferenceYOLOv2) -> None:
         super().__init__()
         self.network = network
 

@@ -62,10 +62,20 @@ def test_broken_files_are_named(tmp_path: Path, form: str) -> None:
         with pytest.raises(ImageError, match="broken.jpg: (cannot be decoded|not an image)"):
             read_pixels(path)
     path.write_bytes(b"")
-    with pytest.raises(ImageError, match="broken.jpg: not an image that Pillow can read"):
+    with pytest.raises(ImageError, match=r"broken.jpg: empty \(0 bytes\)"):
         read_pixels(path)
     with pytest.raises(ImageError, match="gone.jpg: no such image file"):
         read_pixels(tmp_path / "gone.jpg")
+
+
+def test_sixteen_bits_are_scaled_and_a_clear_palette_keeps_its_colours(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 128, 25_700, 65_535]], dtype=np.uint16)).save(tmp_path / "a.png")
+    assert read_pixels(tmp_path / "a.png")[0].tolist() == [[0] * 3, [0] * 3, [100] * 3, [255] * 3]
+    palette = Image.new("P", (2, 1), 1)
+    palette.putpalette([1, 2, 3, 240, 10, 20])
+    palette.putpixel((0, 0), 0)
+    palette.save(tmp_path / "p.png", transparency=bytes([5, 128]))
+    assert read_pixels(tmp_path / "p.png")[0].tolist() == [[1, 2, 3], [240, 10, 20]]
 
 
 def test_recent_images_are_read_once_as_long_as_there_is_room() -> None:

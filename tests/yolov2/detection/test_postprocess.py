@@ -43,6 +43,30 @@ def test_score_is_objectness_times_class_and_the_threshold_itself_is_not_enough(
     assert found.class_ids.tolist() == [1]
 
 
+def test_each_class_may_have_its_own_threshold():
+    rows = [(0, 0, 10, 10, 0.5, 1, 0.0), (20, 20, 30, 30, 0.5, 0.0, 1), (0, 0, 9, 4, 0.3, 0, 1)]
+    (found,) = run(predictions(*rows), conf_threshold=(0.5, 0.4))
+    assert found.boxes_xyxy.tolist() == [[20, 20, 30, 30]]
+    with pytest.raises(ValueError, match="3 confidence thresholds for 2 classes: give one for all"):
+        run(predictions(*rows), conf_threshold=[0.1, 0.1, 0.1])
+
+
+@pytest.mark.parametrize("wanted", [3, 40])
+def test_few_candidates_first_give_what_all_of_them_give(monkeypatch, wanted):
+    """All on one spot of 64 pixels: far more boxes are suppressed than survive."""
+    torch.manual_seed(3)
+    decoded = torch.rand(3, 500, 5 + 4)
+    decoded[..., :2] = 32 + 9 * decoded[..., :2]
+    decoded[..., 2:4] = 8 + 22 * decoded[..., 2:4]
+    square = [Letterbox(width=64, height=64, side=64)] * 3
+    few = run(decoded, square, max_detections=wanted)
+    monkeypatch.setattr("yolov2.detection.postprocess.FIRST_CANDIDATES", 30_000)
+    for one, other in zip(few, run(decoded, square, max_detections=wanted), strict=True):
+        assert len(one) == len(other) <= wanted
+        assert one.scores.tolist() == other.scores.tolist()
+        assert one.boxes_xyxy.tolist() == other.boxes_xyxy.tolist()
+
+
 def test_a_box_counts_for_several_classes_only_when_asked():
     decoded = predictions((0, 0, 10, 10, 1.0, 0.6, 0.8))
     (several,) = run(decoded, multi_label=True)

@@ -1,0 +1,159 @@
+"""``python -m pipeline.compare A B``: which is better, by how much, and how sure is that.
+
+A and B are MLflow runs, versions of the registered model (3, @champion) or checkpoints; several
+runs of one recipe, which differ in their seed, are joined by commas. Each further one is compared
+with A as well. Detections that an evaluation left are used if they are of the very data in the
+work space (equal digest); otherwise the checkpoint is evaluated anew. The pages go to
+reports/compare/ and to MLflow.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from pipeline import paths
+from pipeline.candidates import Candidate, checkpoint_of, download_detections, find_candidate
+from pipeline.comparison import compare
+from pipeline.comparison_page import write_page
+from pipeline.finding import Finding
+from pipeline.measured import Bench, Measured, Speed, measure_speed
+from pipeline.params.schema import load
+from pipeline.splits import check_split
+from pipeline.stage import run_stage
+from pipeline.tracking import log_comparison
+from yolov2.data.description import read_description
+from yolov2.data.table import LabelTables, digest
+from yolov2.detection.detections import Detections, ground_truth
+from yolov2.evaluation.detections_file import read_detections
+from yolov2.evaluation.evaluate import evaluate_checkpoint
+from yolov2.evaluation.matches import match
+from yolov2.network.device import resolve_device
+
+OUTPUT = paths.REPORTS / "compare"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Compare, write the pages, log them, print a line for each pair."""
+    parser = _parser()
+    chosen = parser.parse_args(arguments)
+    if len(chosen.sides) < 2:
+        parser.error("name two or more to compare, for example: @champion @challenger")
+    params = load()
+    tables = LabelTables.read(paths.ARTIFACTS)
+    wanted = {"split": chosen.split} if chosen.split else {}
+    evaluate = replace(params.evaluate, **wanted)
+    check_split(tables, evaluate.split)
+    bench = Bench(
+        params=params,
+        tables=tables,
+        root=read_description(Path(params.data.config)).root,
+        evaluate=evaluate,
+        digest=digest(tables)[evaluate.split],
+        truth=ground_truth(tables, evaluate.split),
+    )
+    sides = [
+        [find_candidate(params.tracking, name) for name in side.split(",") if name]
+        for side in chosen.sides
+    ]
+    # all are found before the first is measured
+    measured = [[measure(bench, candidate) for candidate in side] for side in sides]
+    for other in measured[1:]:
+        finding = Finding(
+            a=measured[0],
+            b=other,
+            bench=bench,
+            comparison=compare(
+                *([one.matches for one in side] for side in (measured[0], other)),
+                resamples=chosen.resamples,
+                seed=chosen.seed,
+            ),
+        )
+        folder = chosen.output_dir / finding.folder_name()
+        files = write_page(finding, folder, pictures=chosen.pictures)
+        run_id = log_comparison(
+            params.tracking, finding.name(), finding.figures(), finding.tags(), files
+        )
+        print(finding.sentence())
+        print(f"  {folder / 'comparison.html'}, MLflow run {run_id}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.compare",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("sides", nargs="+", metavar="A B", help="A, then what is held against it")
+    parser.add_argument("--split", choices=("train", "val", "test"), help="default: evaluate.split")
+    parser.add_argument("--resamples", type=int, default=1000, metavar="N")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the resamples")
+    parser.add_argument("--pictures", type=int, default=8, metavar="N", help="images to show")
+    parser.add_argument("--output-dir", type=Path, default=OUTPUT, metavar="FOLDER")
+    return parser
+
+
+def measure(bench: Bench, candidate: Candidate) -> Measured:
+    """What a candidate detects on the bench's split.
+
+    Raises:
+        ValueError: it has no detections of these data, and no checkpoint that could make them.
+        TrackingError: the store cannot be used.
+    """
+    found = _stored(bench, candidate)
+    if found is not None:
+        return _measured(bench, candidate, found, speed=None)
+    weights = checkpoint_of(bench.params.tracking, candidate)
+    evaluated = evaluate_checkpoint(
+        weights,
+        bench.tables,
+        bench.root,
+        bench.evaluate,
+        device=resolve_device(bench.params.train.device),
+        num_workers=bench.params.train.num_workers,
+        progress=partial(tqdm, desc=candidate.name, disable=None, leave=False, unit="batch"),
+    )
+    return _measured(bench, candidate, evaluated.detections, speed=measure_speed(weights))
+
+
+def _stored(bench: Bench, candidate: Candidate) -> Mapping[int, Detections] | None:
+    """The detections that an evaluation left, if they are of the bench's very data."""
+    if candidate.run_id is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        file = download_detections(bench.params.tracking, candidate.run_id, Path(folder))
+        if file is None:
+            return None
+        saved = read_detections(file)
+    if (saved.data_digest, len(saved.detections)) != (bench.digest, len(bench.truth)):
+        return None
+    # equal digests are of the same images in the same order, whatever their ids
+    return dict(
+        zip(
+            sorted(bench.truth),
+            (saved.detections[i] for i in sorted(saved.detections)),
+            strict=True,
+        )
+    )
+
+
+def _measured(
+    bench: Bench,
+    candidate: Candidate,
+    detections: Mapping[int, Detections],
+    speed: Speed | None,
+) -> Measured:
+    return Measured(
+        candidate=candidate,
+        detections=detections,
+        matches=match(bench.truth, detections, len(bench.tables.class_names)),
+        speed=speed,
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main)

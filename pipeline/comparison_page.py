@@ -1,0 +1,179 @@
+"""The report of a comparison: Markdown, one HTML file, JSON, pictures."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pipeline.comparison import Comparison, Difference
+from pipeline.comparison_pictures import draw_change, most_changed, save_class_plot
+from pipeline.finding import Finding
+from pipeline.measured import Measured
+from pipeline.report_page import cell, picture, table, write_pages
+from yolov2.data.images import read_image
+from yolov2.evaluation.hot import evaluator
+from yolov2.run_folder import write_json
+
+STEM = "comparison"
+ERRORS = {
+    "Cls": "wrong class",
+    "Loc": "badly placed",
+    "Both": "wrong class and badly placed",
+    "Dupe": "found twice",
+    "Bkg": "nothing there",
+    "Miss": "missed",
+}
+"""TIDE's types of errors (D. Bolya et al., 2020) in words."""
+
+
+def write_page(finding: Finding, folder: Path, *, pictures: int) -> list[Path]:
+    """Write the report to ``folder``; all its files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("changed-*.jpg"):
+        old.unlink()
+    save_class_plot(finding.comparison, finding.bench.tables.class_names, folder / "classes.png")
+    changed = list(_draw_changes(finding, folder, pictures))
+    paragraphs = [
+        f"**{cell(finding.sentence())}**",
+        _covered(finding.comparison),
+        _overall(finding.comparison),
+        "## Classes",
+        picture("AP of B minus A by class", "classes.png"),
+        _classes(finding),
+        "## Errors",
+        _errors(finding),
+        "## Images that changed most",
+        *(changed or ["No image is judged differently."]),
+        "## Settings that differ",
+        _settings(finding),
+        "## What was compared",
+        _candidates(finding),
+    ]
+    files = write_pages(folder, STEM, f"Comparison: {finding.name()}", paragraphs)
+    write_json(folder / f"{STEM}.json", finding.content())
+    return [*files, folder / f"{STEM}.json", *folder.glob("*.png"), *folder.glob("*.jpg")]
+
+
+def _covered(comparison: Comparison) -> str:
+    """What the interval covers, in words."""
+    text = (
+        f"Paired bootstrap over {comparison.images} images, {comparison.resamples} resamples; the"
+        " interval covers the choice of the test images"
+    )
+    if comparison.covers_seeds:
+        return (
+            f"{text} and the difference between seeds ({comparison.runs[0]} and"
+            f" {comparison.runs[1]} runs)."
+        )
+    return (
+        f"{text}. **It does not cover what another seed of the training would change**: with one"
+        " run a side, two trainings of one recipe often seem different. Name several runs a side,"
+        " joined by commas, to cover that."
+    )
+
+
+def _overall(comparison: Comparison) -> str:
+    rows = [("AP", comparison.ap), ("AP50", comparison.ap50)]
+    return table(
+        ["", "A", "B", "B - A", "95 % interval", "verdict"],
+        [[name, *_cells(one), one.verdict] for name, one in rows],
+    )
+
+
+def _classes(finding: Finding) -> str:
+    """AP by class, the greatest difference first."""
+    comparison = finding.comparison
+    rows = list(
+        zip(finding.bench.tables.class_names, comparison.by_class, comparison.objects, strict=True)
+    )
+    rows.sort(key=lambda row: -abs(row[1].difference) if row[2] else 1.0)
+    return table(
+        ["class", "objects", "AP of A", "AP of B", "B - A", "95 % interval", "verdict"],
+        [
+            [
+                cell(name),
+                str(objects),
+                *(_cells(one) if objects else ["-"] * 4),
+                *([one.verdict] if objects else ["no object"]),
+            ]
+            for name, one, objects in rows
+        ],
+    )
+
+
+def _cells(one: Difference) -> list[str]:
+    return [
+        f"{one.a:.4f}",
+        f"{one.b:.4f}",
+        f"{one.difference:+.4f}",
+        f"{one.low:+.4f} to {one.high:+.4f}",
+    ]
+
+
+def _errors(finding: Finding) -> str:
+    """How many errors of each type the first run of each side makes, and what they cost."""
+    sides = [_error_types(finding, side[0]) for side in (finding.a, finding.b)]
+    counts, costs = ([side[key] for side in sides] for key in ("counts", "delta_ap"))
+    rows = [
+        [
+            meaning,
+            *(str(int(some[kind])) for some in counts),
+            *(f"{some[kind]:.4f}" for some in costs),
+        ]
+        for kind, meaning in ERRORS.items()
+    ]
+    return table(["type", "A", "B", "AP50 that it costs A", "AP50 that it costs B"], rows)
+
+
+def _error_types(finding: Finding, one: Measured) -> Mapping[str, Mapping[str, float]]:
+    classes = len(finding.bench.tables.class_names)
+    judge = evaluator(finding.bench.truth, one.detections, classes)
+    judge.evaluate()
+    errors: Mapping[str, Mapping[str, float]] = judge.tide_errors()
+    return errors
+
+
+def _draw_changes(finding: Finding, folder: Path, count: int) -> Iterator[str]:
+    """Write a picture of each; the Markdown that shows it."""
+    bench, (a, b) = finding.bench, (finding.a[0], finding.b[0])
+    files = dict(zip(bench.tables.images["image_id"], bench.tables.images["image"], strict=True))
+    changed = most_changed(bench.truth, a.detections, b.detections, count)
+    for number, (image_id, before, after) in enumerate(changed, start=1):
+        name = f"changed-{number}.jpg"
+        drawn = draw_change(
+            read_image(bench.root / files[image_id]),
+            bench.truth[image_id],
+            [one.detections[image_id] for one in (a, b)],
+            bench.tables.class_names,
+            ["annotated", f"A: F1 {before:.2f}", f"B: F1 {after:.2f}"],
+        )
+        drawn.save(folder / name, quality=88)
+        title = f"{files[image_id]}: F1 {before:.2f} -> {after:.2f}"
+        yield f"{cell(title)}\n\n{picture(title, name)}"
+
+
+def _settings(finding: Finding) -> str:
+    """Settings that have another value on one side, of the first run of each."""
+    a, b = (side[0].candidate.parameters for side in (finding.a, finding.b))
+    if not a or not b:
+        return "Not known of both: a checkpoint alone does not tell its settings."
+    names = sorted(name for name in {*a, *b} if a.get(name) != b.get(name))
+    if not names:
+        return "None."
+    rows = [[cell(name), *(cell(side.get(name, "-")) for side in (a, b))] for name in names]
+    return table(["setting", "A", "B"], rows)
+
+
+def _candidates(finding: Finding) -> str:
+    rows = []
+    for letter, side in (("A", finding.a), ("B", finding.b)):
+        for one in side:
+            speed, size = one.speed, "-"
+            if speed is not None:
+                size = f"{speed.bytes / 1e6:.1f} MB, {speed.latency_ms:.1f} ms an image of"
+                size += f" {speed.image_size} px ({speed.threads} threads)"
+            source = "evaluated now" if speed is not None else "stored detections"
+            known = one.candidate.run_id or "-"
+            rows.append([letter, cell(one.candidate.name), cell(known), source, size])
+    digest = finding.bench.digest
+    return f"Data: {finding.bench.split} split, digest `{digest}`; the same for all.\n\n" + table(
+        ["side", "name", "MLflow run", "detections", "size and speed (CPU)"], rows
+    )

@@ -1,0 +1,123 @@
+"""What a comparison found, as a sentence, as figures and as JSON."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipeline.comparison import Comparison, Difference
+from pipeline.measured import Bench, Measured
+from pipeline.report_page import cell
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A comparison with all that it is about; ``a`` and ``b`` have an entry a run."""
+
+    a: Sequence[Measured]
+    b: Sequence[Measured]
+    bench: Bench
+    comparison: Comparison
+
+    def name(self) -> str:
+        """``version 2 against version 1``."""
+        b, a = (" + ".join(one.candidate.name for one in side) for side in (self.b, self.a))
+        return f"{b} against {a}"
+
+    def folder_name(self) -> str:
+        """The first runs of both sides, and how many more, as the name of a folder."""
+        more = [f"+{len(side) - 1}" if len(side) > 1 else "" for side in (self.b, self.a)]
+        b, a = (
+            side[0].candidate.name[-40:] + n for side, n in zip((self.b, self.a), more, strict=True)
+        )
+        return re.sub(r"[^\w.@+-]+", "-", f"{b}-against-{a}").strip("-")
+
+    def sentence(self) -> str:
+        """The verdict with its figures."""
+        ap, split = self.comparison.ap, self.bench.split
+        if ap.verdict == "identical":
+            return f"{self.name()}: identical, {split} AP {ap.a:.4f}, difference exactly 0"
+        return (
+            f"{self.name()}: {ap.verdict}; {split} AP {ap.a:.4f} -> {ap.b:.4f},"
+            f" {ap.difference:+.4f} (95 % interval {ap.low:+.4f} to {ap.high:+.4f})"
+        )
+
+    def figures(self) -> dict[str, float]:
+        """What MLflow charts of the comparison."""
+        figures: dict[str, float] = {}
+        for name, one in (("AP", self.comparison.ap), ("AP50", self.comparison.ap50)):
+            figures |= {
+                f"compare/{name}_A": one.a,
+                f"compare/{name}_B": one.b,
+                f"compare/{name}_difference": one.difference,
+                f"compare/{name}_low": one.low,
+                f"compare/{name}_high": one.high,
+            }
+        return figures
+
+    def tags(self) -> dict[str, str]:
+        """What the comparison can be found by in MLflow."""
+        sides = {"A": self.a, "B": self.b}
+        tags = {
+            f"compare.{letter}": ",".join(one.candidate.reference for one in side)
+            for letter, side in sides.items()
+        }
+        return tags | {
+            "compare.verdict": self.comparison.ap.verdict,
+            "split": self.bench.split,
+            f"data.{self.bench.split}": self.bench.digest,
+            "mlflow.note.content": cell(self.sentence()),
+        }
+
+    def content(self) -> dict[str, Any]:
+        """The report for programs; what is undefined is null."""
+        comparison, names = self.comparison, self.bench.tables.class_names
+        return {
+            "verdict": comparison.ap.verdict,
+            "split": self.bench.split,
+            "data_digest": self.bench.digest,
+            "images": comparison.images,
+            "runs": {"A": comparison.runs[0], "B": comparison.runs[1]},
+            "covers_seeds": comparison.covers_seeds,
+            "resamples": comparison.resamples,
+            "seed": comparison.seed,
+            "AP": _json(comparison.ap),
+            "AP50": _json(comparison.ap50),
+            "per_class": {
+                name: _json(one) | {"objects": objects}
+                for name, one, objects in zip(
+                    names, comparison.by_class, comparison.objects, strict=True
+                )
+            },
+            "candidates": {
+                letter: [_described(one) for one in side]
+                for letter, side in (("A", self.a), ("B", self.b))
+            },
+        }
+
+
+def _json(one: Difference) -> dict[str, Any]:
+    """A difference as plain values, NaN as None."""
+    values = asdict(one) | {"difference": one.difference}
+    plain = {
+        name: [_number(edge) for edge in value] if isinstance(value, tuple) else _number(value)
+        for name, value in values.items()
+    }
+    return plain | {"verdict": one.verdict}
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _described(one: Measured) -> dict[str, Any]:
+    candidate = one.candidate
+    return {
+        "reference": candidate.reference,
+        "name": candidate.name,
+        "run_id": candidate.run_id,
+        "version": candidate.version,
+        "evaluated_anew": one.speed is not None,
+        "speed": asdict(one.speed) if one.speed else None,
+    }

@@ -1,0 +1,202 @@
+"""What the sources of a command line name."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
+
+import pytest
+
+from tests.yolov2.detection.stand_in import broken_folder, encoded, grey
+from yolov2.detection.gather import gather
+from yolov2.detection.sources import ImageInput, VideoInput, find_images, find_inputs
+from yolov2.detection.web import fetch
+
+
+def names(sources, **options) -> list[str]:
+    return [one.name for one in find_inputs(list(map(str, sources)), **options)]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Images at several depths, two of them of the same name."""
+    root = tmp_path / "photos"
+    for name in ("b.jpg", "a.png", "in/a.png", "in/deep/c.webp", ".hidden/x.jpg", ".h.jpg"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    (root / "in/clip.MP4").touch()
+    (root / "read.me").touch()
+    return root
+
+
+def test_a_folder_is_taken_without_or_with_what_is_below_it(photos):
+    assert names([photos]) == ["a.png", "b.jpg"]
+    below = ["a.png", "b.jpg", "in/a.png", "in/clip.MP4", "in/deep/c.webp"]
+    assert names([photos], recursive=True) == below
+    assert names([photos], recursive=True, apart=photos / "in") == ["a.png", "b.jpg"]
+
+
+def test_a_name_starts_at_the_folder_that_all_sources_share(photos):
+    assert names([photos / "in/a.png"]) == ["a.png"]
+    assert names([photos / "in", photos / "b.jpg"]) == ["in/a.png", "in/clip.MP4", "b.jpg"]
+    assert names([photos / "in/deep", photos / "in"]) == ["deep/c.webp", "a.png", "clip.MP4"]
+
+
+def test_a_pattern_is_taken_by_name(photos):
+    assert names([photos / "*"]) == ["a.png", "b.jpg"]
+    assert names([photos / "**/*.png"]) == ["a.png", "in/a.png"]
+    (photos / "x[1].jpg").touch()
+    assert names([photos / "x[1].jpg"]) == ["x[1].jpg"], "a file of that name comes first"
+
+
+def test_a_list_names_paths_from_here_or_from_its_folder(photos, monkeypatch):
+    monkeypatch.chdir(photos / "in")
+    listed = photos / "some.txt"
+    listed.write_text(f"\ufeffb.jpg\n\ndeep/c.webp\r\n{photos}/a.png\ngone.jpg\n", "utf-8")
+    found = find_inputs([str(listed)])
+    assert [one.name for one in found] == ["b.jpg", "in/deep/c.webp", "a.png", "in/gone.jpg"]
+    assert found[1].content == Path("deep/c.webp")
+
+
+def test_kinds_of_inputs(photos):
+    image, video = find_inputs([str(photos / "read.me"), str(photos / "in/clip.MP4")])
+    assert isinstance(image, ImageInput), "a file is taken whatever its name"
+    assert isinstance(video, VideoInput)
+    assert find_inputs(["07"]) == [VideoInput(name="camera7", content=7)]
+
+
+@pytest.mark.parametrize(
+    ("sources", "text"),
+    [
+        (["{}/nowhere"], "no such image, video, folder or list: .*/nowhere"),
+        (["{}/*.bmp"], r"no image or video matches the pattern .*/\*.bmp"),
+        (["{}/empty"], r"no images \(.*.jpg .*\) directly in .*/empty$"),
+        (["{}/.hidden/.."], None),
+        (["{}/b.jpg", "{}"], "b.jpg is named twice among the sources"),
+        (["{}/none.txt"], "none.txt: the list is empty"),
+        (["{}/latin.txt"], "latin.txt: a list of images must be UTF-8 text"),
+        (["0", "{}"], "a camera is looked at alone"),
+        (["0", "1"], "a camera is looked at alone"),
+    ],
+)
+def test_sources_that_name_nothing(photos, sources, text):
+    (photos / "empty").mkdir()
+    (photos / "none.txt").write_text(" \n")
+    (photos / "latin.txt").write_bytes("größe.jpg".encode("latin-1"))
+    given = [source.format(photos) for source in sources]
+    if text is None:
+        assert names(given) == ["a.png", "b.jpg"]
+        return
+    with pytest.raises(ValueError, match=text):
+        find_inputs(given)
+
+
+def test_a_folder_without_images_says_where_some_are(tmp_path):
+    (tmp_path / "in" / "train").mkdir(parents=True)
+    grey(1).save(tmp_path / "in" / "train" / "x.jpg")
+    with pytest.raises(ValueError, match=r"directly in .*in; .*in/train has some$"):
+        find_inputs([str(tmp_path / "in")])
+    with pytest.raises(ValueError, match=r"directly in .*in; .*in/train has some$"):
+        find_images(tmp_path / "in")
+    with pytest.raises(ValueError, match=r"no such image or folder: .*nowhere$"):
+        find_images(tmp_path / "nowhere")
+
+
+def test_images_of_a_folder_for_the_proof_of_an_export(tmp_path):
+    folder = broken_folder(tmp_path / "in")
+    assert [path.name[0] for path in find_images(folder)] == list("abcdefgi")
+    assert find_images(folder / "notes.txt") == [folder / "notes.txt"]
+
+
+class Answers(BaseHTTPRequestHandler):
+    """A web server with an image, a page, and an endless file."""
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if path == "/gone.jpg":
+            self.send_error(404)
+        elif path == "/moved":
+            self.send_response(302)
+            self.send_header("Location", "/photo")
+            self.end_headers()
+        else:
+            kind = {"/page": "text/html", "/photo": "image/png"}.get(path, "image/jpeg")
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.end_headers()
+            self.wfile.write(b"<p>" if path == "/page" else encoded(grey(200)))
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+        thread.join()
+
+
+def test_what_is_behind_an_address_is_fetched(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+    addresses = [f"{server}/a%20b.jpg?size=3", f"{server}/moved"]
+    first, second = gather(addresses, tmp_path)
+    assert (first.name, second.name) == ("a b.jpg", "photo.png")
+    assert isinstance(first.content, Path)
+    assert first.content.read_bytes() == encoded(grey(200))
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/gone.jpg", r"/gone.jpg: cannot be fetched \(Not Found\)"),
+        ("/page", "/page: is a web page; name the address of the image or video itself"),
+        ("/photo", "/photo: larger than 0 MiB; download it yourself"),
+    ],
+)
+def test_what_cannot_be_fetched_is_said(server, tmp_path, monkeypatch, path, text):
+    monkeypatch.setenv("no_proxy", "*")
+    with pytest.raises(ValueError, match=text):
+        fetch(server + path, tmp_path, most_bytes=99)
+
+
+def test_a_server_that_is_silent_is_not_waited_for(tmp_path, monkeypatch):
+    import socket
+
+    monkeypatch.setenv("no_proxy", "*")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/a.jpg"
+        with pytest.raises(
+            ValueError, match=r"no answer within 0.2 s|cannot be fetched.*timed out"
+        ):
+            fetch(address, tmp_path, timeout_seconds=0.2)
+
+
+class Piped(BytesIO):
+    """Standard input that is no terminal."""
+
+
+def test_an_image_comes_from_standard_input(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(Piped(b"abc")))
+    assert gather(["-"], tmp_path) == [ImageInput(name="stdin", content=b"abc")]
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(Piped(b"")))
+    with pytest.raises(ValueError, match="--source -: standard input is empty"):
+        gather(["-"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("rtsp://host/x", "of addresses only http:// and https:// can be looked at"),
+        ("http:///x.jpg", "http:///x.jpg: the address names no server"),
+        ("HTTP://127.0.0.1:1/x.jpg", "cannot be fetched"),
+    ],
+)
+def test_addresses_that_lead_nowhere(tmp_path, monkeypatch, source, text):
+    monkeypatch.setenv("no_proxy", "*")
+    with pytest.raises(ValueError, match=text):
+        gather([source], tmp_path)

@@ -1,0 +1,56 @@
+import contextlib
+import io
+import sys
+
+import numpy as np
+import pytest
+
+from tests.yolov2.evaluation.cases import hard_case
+from yolov2.evaluation import coco, hot
+from yolov2.evaluation.figures import stats_by_name
+from yolov2.evaluation.matching import MATCH_SCORE, confusion_matrix
+from yolov2.evaluation.score import average_precision
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_hotcoco_gives_the_very_bits_of_pycocotools(seed):
+    truth, detections = hard_case(seed)
+    theirs = coco._evaluator(truth, detections, 4)
+    with contextlib.redirect_stdout(io.StringIO()):
+        theirs.evaluate()
+        theirs.accumulate()
+        theirs.summarize()
+    ours = hot.evaluator(truth, detections, 4)
+    ours.evaluate()
+    ours.accumulate()
+    for name in ("precision", "recall", "scores"):
+        assert np.array_equal(np.asarray(ours.eval[name]), theirs.eval[name]), name
+    assert hot.twelve_numbers(ours) == stats_by_name(theirs.stats)
+    quick = hot.average_precision(truth, detections, 4)
+    assert quick == coco.average_precision(truth, detections, 4)
+
+
+def test_hotcoco_prints_nothing(capfd):
+    judge = hot.evaluator(*hard_case(0), 4)
+    judge.evaluate()
+    hot.twelve_numbers(judge)
+    assert capfd.readouterr().out == ""
+
+
+def test_training_scores_by_pycocotools_where_hotcoco_is_not_installed(monkeypatch):
+    truth, detections = hard_case(3)
+    by_hotcoco = average_precision(truth, detections, 4)
+    monkeypatch.setitem(sys.modules, "hotcoco", None)
+    assert average_precision(truth, detections, 4) == by_hotcoco
+    monkeypatch.setitem(sys.modules, "pycocotools", None)
+    with pytest.raises(ValueError, match="neither is installed: pip install hotcoco"):
+        average_precision(truth, detections, 4)
+
+
+def test_confusion_is_that_of_hotcoco_where_there_is_no_crowd():
+    truth, detections = hard_case(5)
+    for objects in truth.values():
+        objects.crowd[:] = False
+    above = float(np.nextafter(np.float32(MATCH_SCORE), np.float32(1)))
+    theirs = hot.evaluator(truth, detections, 4).confusion_matrix(iou_thr=0.5, min_score=above)
+    assert confusion_matrix(truth, detections, 4).tolist() == theirs["matrix"].tolist()

@@ -1,0 +1,56 @@
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from yolov2.detection.draw import class_colour
+from yolov2.evaluation.curve_plots import save_pr_plot
+from yolov2.evaluation.plots import save_confusion_plot
+
+AWKWARD = ["a $1 or $2", "_hidden", "50%_off"]
+
+
+def curves(names, precision):
+    recall = np.linspace(0, 1, 101)
+    columns = {name: np.full(101, value) for name, value in zip(names, precision, strict=True)}
+    return pd.DataFrame({"recall": recall, "mean": np.mean(precision), **columns})
+
+
+def pixels(path):
+    """Every pixel as one number 0xRRGGBB."""
+    with Image.open(path) as image:
+        return number(np.asarray(image.convert("RGB"), dtype=np.int64)).ravel()
+
+
+def number(rgb):
+    return np.asarray(rgb) @ [1 << 16, 1 << 8, 1]
+
+
+def test_curves_have_the_class_colours_and_any_name(tmp_path):
+    path = tmp_path / "new" / "pr.png"
+    # the class at index 1 has no objects: colours go by class, not by column
+    present = [AWKWARD[0], AWKWARD[2]]
+    per_class = {name: {"AP": 0.5, "AP50": 0.5} for name in present}
+    save_pr_plot(curves(present, [0.9, 0.3]), per_class, AWKWARD, path)
+    seen = [bool((pixels(path) == number(class_colour(i))).any()) for i in range(3)]
+    assert seen == [True, False, True]
+
+
+@pytest.mark.parametrize("classes", [1, 80])
+def test_any_number_of_classes(tmp_path, classes):
+    names = [f"class {i}" for i in range(classes)]
+    per_class = {name: {"AP": i / classes, "AP50": i / classes} for i, name in enumerate(names)}
+    save_pr_plot(curves(names, [0.5] * classes), per_class, names, tmp_path / "pr.png")
+    counts = np.eye(classes + 1, dtype=np.int64)
+    save_confusion_plot(counts, names, tmp_path / "confusion.png")
+    for name in ("pr.png", "confusion.png"):
+        with Image.open(tmp_path / name) as image:
+            assert min(image.size) > 300
+
+
+def test_confusion_colours_are_shares_of_the_row(tmp_path):
+    # 30 of 30 and 1 of 1 are both whole rows: the darkest blue twice; the empty row is white
+    counts = np.array([[30, 0, 0], [0, 1, 0], [0, 0, 0]])
+    save_confusion_plot(counts, AWKWARD[:2], tmp_path / "confusion.png")
+    darkest = number([8, 48, 107])  # of matplotlib's Blues
+    assert (pixels(tmp_path / "confusion.png") == darkest).sum() > 2 * 40 * 40

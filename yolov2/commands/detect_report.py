@@ -1,0 +1,36 @@
+"""What ``yolov2 detect`` says at the end."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+
+class Report:
+    """Counts results while they come."""
+
+    def __init__(self) -> None:
+        self.images, self.unreadable = 0, 0
+        self.classes: Counter[str] = Counter()
+        self.started = time.perf_counter()
+
+    def add(self, names: Iterable[str]) -> None:
+        """An image in which objects of these class names were found."""
+        self.images += 1
+        self.classes.update(names)
+
+    def add_unreadable(self) -> None:
+        """An input that could not be read."""
+        self.unreadable += 1
+
+    def summary(self) -> str:
+        """One line: how many images and detections of which classes, how fast."""
+        seconds = time.perf_counter() - self.started
+        classes = ", ".join(f"{name} {count}" for name, count in self.classes.most_common())
+        text = f"{_many(self.images, 'image')}, {_many(self.classes.total(), 'detection')}"
+        text += f" ({classes})" if classes else ""
+        text += f", {_many(self.unreadable, 'file')} could not be read" if self.unreadable else ""
+        return f"{text}, {self.images / seconds:.1f} images/s"
+
+
+def _many(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"

@@ -1,0 +1,115 @@
+"""Which ids COCO results carry: numbers from 0, or those of a ground truth file."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+from yolov2.detection.stream import Detected
+from yolov2.section import require
+
+SHOWN = 12
+"""How many names an error lists."""
+
+
+class CocoIds(Protocol):
+    """The ids of images and classes."""
+
+    def image(self, found: Detected) -> int:
+        """``image_id`` of an image or frame."""
+
+    def category(self, class_id: int) -> int:
+        """``category_id`` of a class of the model."""
+
+
+class RunningIds:
+    """Images by their number in the run, classes by the model's numbers."""
+
+    def image(self, found: Detected) -> int:
+        """See ``CocoIds``."""
+        return found.number
+
+    def category(self, class_id: int) -> int:
+        """See ``CocoIds``."""
+        return class_id
+
+
+class GroundTruthIds:
+    """Ids of a COCO ground truth: images by file name, classes by name.
+
+    So detections of a model with 80 consecutive classes carry COCO's category ids, which have
+    gaps up to 90, without a table of them. ``classes`` are the names of those that can be found.
+
+    Raises:
+        ValueError: the file is no COCO ground truth, or lacks an image or class; an image's name
+            fits two of its images.
+    """
+
+    def __init__(self, path: Path, images: Iterable[str], classes: Mapping[int, str]) -> None:
+        self._path = path
+        content = _read(path)
+        known = {str(each["name"]): int(each["id"]) for each in content["categories"]}
+        unknown = [name for name in classes.values() if name not in known]
+        require(
+            not unknown,
+            f"{path} has no category {', '.join(map(repr, unknown[:SHOWN]))}, which the model can"
+            f" find; it has {', '.join(list(known)[:SHOWN])}{' ...' if len(known) > SHOWN else ''}",
+        )
+        self._categories = {class_id: known[name] for class_id, name in classes.items()}
+        self._images = self._match(content["images"], list(images))
+
+    def image(self, found: Detected) -> int:
+        """See ``CocoIds``."""
+        return self._images[found.name]
+
+    def category(self, class_id: int) -> int:
+        """See ``CocoIds``."""
+        return self._categories[class_id]
+
+    def _match(self, known: Sequence[dict[str, Any]], images: Sequence[str]) -> dict[str, int]:
+        """The id of each image: by its whole name, else by the last part of it."""
+        whole = {str(each["file_name"]): int(each["id"]) for each in known}
+        last = {PurePosixPath(name).name: image_id for name, image_id in whole.items()}
+        times = Counter(PurePosixPath(name).name for name in whole)
+        found: dict[str, int] = {}
+        missing: list[str] = []
+        for name in images:
+            end = PurePosixPath(name).name
+            if name in whole:
+                found[name] = whole[name]
+            elif times[end] == 1:
+                found[name] = last[end]
+            elif times[end] > 1:
+                raise ValueError(
+                    f"{self._path} has {times[end]} images called {end}: name the folder that"
+                    " their file names start at, with --recursive"
+                )
+            else:
+                missing.append(name)
+        found_times = Counter(found.values())
+        require(
+            not missing,
+            f"{self._path} has no image {missing[0] if missing else ''} ({len(missing)} of"
+            f" {len(images)} images are not in it)",
+        )
+        twice = [name for name, image_id in found.items() if found_times[image_id] > 1]
+        require(
+            not twice,
+            f"{' and '.join(twice[:2])} would both be the same image of {self._path}",
+        )
+        return found
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        images, categories = content["images"], content["categories"]
+        for each in (*images[:1], *categories[:1]):
+            int(each["id"])
+            str(each["file_name"] if each in images[:1] else each["name"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path}: not a COCO ground truth with images and categories ({error!r})"
+        ) from None
+    return {"images": images, "categories": categories}

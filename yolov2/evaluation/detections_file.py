@@ -1,0 +1,160 @@
+"""Detections of a split in a file, so that they are judged, merged and compared without a network.
+
+Parquet, one row a detection: ``image_id``, ``image`` (path), ``class_id``, ``score``, ``x1``,
+``y1``, ``x2``, ``y2`` in pixels of the image. The file's metadata holds under the key ``yolov2``
+what they are of, as JSON; with the ids of all images that were looked at, as one without a
+detection has no row.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from yolov2.detection.detections import Detections
+from yolov2.evaluation.annotated import AnnotatedImages
+from yolov2.evaluation.coco_json import by_image, read_results
+from yolov2.section import require
+
+NAME = "detections.parquet"
+KEY = b"yolov2"
+BOX = ("x1", "y1", "x2", "y2")
+SCHEMA = pa.schema(
+    [
+        ("image_id", pa.int64()),
+        ("image", pa.string()),
+        ("class_id", pa.int64()),
+        ("score", pa.float32()),
+        *((side, pa.float32()) for side in BOX),
+    ]
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedDetections:
+    """Detections by image id, and what they are of: classes, split, the data's digest.
+
+    Every image that was looked at has an entry, be it empty.
+    """
+
+    detections: Mapping[int, Detections]
+    class_names: tuple[str, ...]
+    split: str
+    data_digest: str
+
+
+def write_detections(
+    path: Path, detections: Mapping[int, Detections], annotated: AnnotatedImages
+) -> None:
+    """Write the detections of all images of ``annotated``, or of a share of them."""
+    image_ids = list(detections)
+    found = [detections[i] for i in image_ids]
+    counts = [len(some) for some in found]
+    paths = annotated.paths
+    boxes = np.concatenate([np.zeros((0, 4)), *(some.boxes_xyxy for some in found)])
+    columns = {
+        "image_id": np.repeat(np.array(image_ids, dtype=np.int64), counts),
+        "image": np.repeat(np.array([paths[i] for i in image_ids], dtype=object), counts),
+        "class_id": np.concatenate([np.zeros(0, np.int64), *(some.class_ids for some in found)]),
+        "score": np.concatenate([np.zeros(0), *(some.scores for some in found)]),
+        **dict(zip(BOX, boxes.T, strict=True)),
+    }
+    about = {
+        "class_names": annotated.class_names,
+        "data_digest": annotated.digest,
+        "split": annotated.split,
+        "images": len(image_ids),
+        "image_ids": image_ids,
+    }
+    arrays = [pa.array(columns[field.name]).cast(field.type) for field in SCHEMA]
+    schema = SCHEMA.with_metadata({KEY: json.dumps(about, ensure_ascii=False)})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path, compression="zstd")
+
+
+def read_detections(path: Path) -> SavedDetections:
+    """Read what ``write_detections`` wrote.
+
+    Raises:
+        ValueError: no such file, or it is none of these.
+    """
+    try:
+        table = pq.read_table(path)
+        about = json.loads((table.schema.metadata or {})[KEY])
+        image_ids = [int(image_id) for image_id in about["image_ids"]]
+        columns = {name: table[name].to_numpy() for name in SCHEMA.names if name != "image"}
+        names, split = tuple(map(str, about["class_names"])), str(about["split"])
+        data_digest = str(about["data_digest"])
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file") from None
+    except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: not detections of `yolov2 evaluate` ({type(error).__name__}: {error})"
+        ) from None
+    found = by_image(
+        columns["image_id"],
+        np.stack([columns[side] for side in BOX], axis=1),
+        columns["score"],
+        columns["class_id"],
+    )
+    return SavedDetections(
+        detections={image_id: found.get(image_id, _none()) for image_id in image_ids},
+        class_names=names,
+        split=split,
+        data_digest=data_digest,
+    )
+
+
+def gather_detections(files: Sequence[Path], annotated: AnnotatedImages) -> dict[int, Detections]:
+    """The detections of all images of ``annotated`` out of several files, each a share of them.
+
+    ``.json`` are COCO results, where an image without an entry is one without a detection.
+
+    Raises:
+        ValueError: a file is none of these or of other data, or an image is in two or in none.
+    """
+    gathered: dict[int, Detections] = {}
+    origin: dict[int, Path] = {}
+    for file in files:
+        part = read_results(file, annotated) if _is_json(file) else _part(file, annotated)
+        for image_id, found in part.items():
+            require(
+                image_id not in gathered,
+                f"image {image_id} ({annotated.paths[image_id]}) is in {origin.get(image_id)} and"
+                f" in {file}: each image must be in one of the files",
+            )
+            gathered[image_id], origin[image_id] = found, file
+    absent = [image_id for image_id in annotated.truth if image_id not in gathered]
+    require(
+        not absent or any(map(_is_json, files)),
+        f"{len(absent)} of {len(annotated.truth)} images are in none of the files, the first is"
+        f" {annotated.paths[absent[0]] if absent else ''}: name the files of all shards",
+    )
+    return {image_id: gathered.get(image_id, _none()) for image_id in annotated.truth}
+
+
+def _part(file: Path, annotated: AnnotatedImages) -> Mapping[int, Detections]:
+    saved = read_detections(file)
+    require(
+        saved.data_digest == annotated.digest and saved.class_names == annotated.class_names,
+        f"{file}: these are detections of other data (split {saved.split}, digest"
+        f" {saved.data_digest[:12]}) than the one given (split {annotated.split}, digest"
+        f" {annotated.digest[:12]})",
+    )
+    return saved.detections
+
+
+def _is_json(file: Path) -> bool:
+    return file.suffix.lower() == ".json"
+
+
+def _none() -> Detections:
+    return Detections(
+        boxes_xyxy=np.zeros((0, 4), dtype=np.float32),
+        scores=np.zeros(0, dtype=np.float32),
+        class_ids=np.zeros(0, dtype=np.int64),
+    )

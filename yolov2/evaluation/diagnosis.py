@@ -1,0 +1,151 @@
+"""What is wrong with a detector, and what may be wrong with the labels; computed by hotcoco.
+
+* Error types: what would be gained in AP50 if all errors of one type were mended (TIDE: D. Bolya
+  et al., "TIDE: A General Toolbox for Identifying Object Detection Errors", ECCV 2020).
+* Calibration: whether of the detections with a score of 0.8 four in five are right (expected
+  calibration error: C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017).
+* Label error candidates: confident detections that contradict the annotation.
+
+Letters of the shapes: N boxes of all images.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from yolov2.boxes import FloatArray
+from yolov2.detection.detections import Detections, GroundTruth
+from yolov2.evaluation.hot import evaluator
+
+if TYPE_CHECKING:
+    from hotcoco import COCOeval
+
+DIAGNOSIS_IOU = 0.5
+CALIBRATION_SCORE = 0.05
+"""Detections below are left out of the calibration: at a reporting threshold of 0.001 they are
+nearly all there is, nearly all wrong, and would make every detector look calibrated."""
+
+LABEL_ERROR_SCORE = 0.5
+"""A detection must be so sure to cast doubt on a label."""
+
+ERROR_TYPES = {
+    "Cls": ("classification", "right place, wrong class"),
+    "Loc": ("localisation", "right class, IoU of 0.1 to 0.5"),
+    "Both": ("class and place", "wrong class, IoU of 0.1 to 0.5"),
+    "Dupe": ("duplicate", "object found before"),
+    "Bkg": ("background", "nothing is there"),
+    "Miss": ("missed", "object not found at all"),
+}
+"""hotcoco's names of TIDE's types, ours, and what they mean."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Expected and maximum calibration error, and the bins of the reliability diagram.
+
+    ``bins`` has a row for each tenth of the scores with columns ``low``, ``high``,
+    ``confidence`` (mean score), ``precision`` (share of right ones) and ``detections``; the
+    means of an empty bin are NaN. Without any detection both errors are 0.
+    """
+
+    ece: float
+    mce: float
+    bins: pd.DataFrame
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelError:
+    """A detection that says the label is wrong: a box is missing, or has another class.
+
+    ``box_xyxy`` is the detection's in pixels of the image, ``annotated`` the class id of the
+    object there (None: there is none), ``box_annotated_xyxy`` its box.
+    """
+
+    image_id: int
+    kind: Literal["missing annotation", "wrong class"]
+    score: float
+    detected: int
+    box_xyxy: tuple[float, float, float, float]
+    annotated: int | None
+    box_annotated_xyxy: tuple[float, float, float, float] | None
+
+
+def error_types(judge: "COCOeval") -> pd.DataFrame:
+    """Columns ``error``, ``meaning``, ``count`` and ``AP50`` (what mending them would gain).
+
+    ``judge`` has matched.
+    """
+    found = judge.tide_errors(pos_thr=DIAGNOSIS_IOU)
+    return pd.DataFrame(
+        [
+            {
+                "error": name,
+                "meaning": meaning,
+                "count": int(found["counts"][key]),
+                "AP50": float(found["delta_ap"][key]),
+            }
+            for key, (name, meaning) in ERROR_TYPES.items()
+        ]
+    )
+
+
+def calibration(
+    truth: Mapping[int, GroundTruth], detections: Mapping[int, Detections], classes: int
+) -> Calibration:
+    """How far scores above ``CALIBRATION_SCORE`` are from shares of right detections."""
+    sure = {image_id: found.above(CALIBRATION_SCORE) for image_id, found in detections.items()}
+    judge = evaluator(truth, sure, classes)
+    judge.evaluate()
+    found = judge.calibration(iou_threshold=DIAGNOSIS_IOU)
+    bins = pd.DataFrame(
+        {
+            "low": [each["bin_lower"] for each in found["bins"]],
+            "high": [each["bin_upper"] for each in found["bins"]],
+            "confidence": [each["avg_confidence"] for each in found["bins"]],
+            "precision": [each["avg_accuracy"] for each in found["bins"]],
+            "detections": [each["count"] for each in found["bins"]],
+        }
+    )
+    bins.loc[bins["detections"] == 0, ["confidence", "precision"]] = np.nan
+    return Calibration(ece=float(found["ece"]), mce=float(found["mce"]), bins=bins)
+
+
+def label_errors(
+    judge: "COCOeval",
+    truth: Mapping[int, GroundTruth],
+    detections: Mapping[int, Detections],
+) -> list[LabelError]:
+    """Candidates, the most suspicious first; ``judge`` has matched these very boxes."""
+    ids = sorted(truth)
+    objects = _boxes([truth[i].boxes_xyxy for i in ids])
+    found = _boxes([detections[i].boxes_xyxy for i in ids])
+    diagnosis = judge.image_diagnostics(iou_thr=DIAGNOSIS_IOU, score_thr=LABEL_ERROR_SCORE)
+    candidates = [_candidate(entry, objects, found) for entry in diagnosis["label_errors"]]
+    return sorted(candidates, key=lambda one: (-one.score, one.image_id))
+
+
+def _candidate(entry: Mapping[str, Any], objects: FloatArray, found: FloatArray) -> LabelError:
+    """One of hotcoco's entries; ids of boxes count from 1 over ``objects`` and ``found`` (N, 4)."""
+    object_id = entry["gt_id"]
+    return LabelError(
+        image_id=int(entry["image_id"]),
+        kind="missing annotation" if object_id is None else "wrong class",
+        score=float(entry["dt_score"]),
+        detected=int(entry["dt_category_id"]),
+        box_xyxy=_corners(found[entry["dt_id"] - 1]),
+        annotated=None if object_id is None else int(entry["gt_category_id"]),
+        box_annotated_xyxy=None if object_id is None else _corners(objects[object_id - 1]),
+    )
+
+
+def _boxes(parts: list[FloatArray]) -> FloatArray:
+    """The boxes of all images (N, 4) in their order."""
+    return np.concatenate([np.zeros((0, 4)), *parts])
+
+
+def _corners(box_xyxy: FloatArray) -> tuple[float, float, float, float]:
+    left, top, right, bottom = map(float, box_xyxy)
+    return left, top, right, bottom

@@ -1,0 +1,142 @@
+"""Which detection found which object: the confusion matrix and the score of single images.
+
+Unlike average precision these need a decision: detections above a score threshold count, and
+in descending order of score each takes the free object that it overlaps most, if their IoU is
+at least ``MATCH_IOU``. A detection that finds no object and lies in a crowd does not count, as in
+COCO; hotcoco's confusion matrix, otherwise the same, calls it a false alarm.
+
+Letters of the shapes: D detections and G objects of one image, C classes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from yolov2.boxes import FloatArray
+from yolov2.detection.detections import Detections, GroundTruth
+
+MATCH_SCORE = 0.25
+"""Score above which a detection counts (darknet's threshold for precision, recall and F1)."""
+
+MATCH_IOU = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageScore:
+    """How well one image was done: objects found with the right class, missed, and false alarms."""
+
+    image_id: int
+    found: int
+    missed: int
+    false: int
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall; 1 for an empty image left empty."""
+        total = 2 * self.found + self.missed + self.false
+        return 2 * self.found / total if total else 1.0
+
+
+def image_scores(
+    truth: Mapping[int, GroundTruth], detections: Mapping[int, Detections]
+) -> list[ImageScore]:
+    """Score of each image, best first: by F1, then by the number of objects found."""
+    scores = []
+    for image_id, objects in truth.items():
+        found = detections[image_id].above(MATCH_SCORE)
+        same_class = found.class_ids[:, None] == objects.class_ids[None, :]  # (D, G)
+        match = _match(_iou(found, objects) * same_class)
+        hits = int((match >= 0).sum())
+        scores.append(
+            ImageScore(
+                image_id=image_id,
+                found=hits,
+                missed=int((~objects.is_crowd).sum()) - hits,
+                false=int(((match < 0) & ~_in_crowd(found, objects)).sum()),
+            )
+        )
+    return sorted(scores, key=lambda s: (-s.f1, -s.found, s.missed + s.false, s.image_id))
+
+
+def confusion_matrix(
+    truth: Mapping[int, GroundTruth], detections: Mapping[int, Detections], classes: int
+) -> NDArray[np.int64]:
+    """Counts (C+1, C+1): actual class in rows, predicted in columns, the last is background.
+
+    Objects and detections are matched whatever their class. The row of the background counts
+    detections without an object (a second detection of one object too), its column the objects
+    that were missed.
+    """
+    counts = np.zeros((classes + 1, classes + 1), dtype=np.int64)
+    for image_id, objects in truth.items():
+        found = detections[image_id].above(MATCH_SCORE)
+        match = _match(_iou(found, objects))  # (D,)
+        actual = np.append(objects.class_ids, classes)[match]  # -1 is the background
+        missed = np.setdiff1d(np.flatnonzero(~objects.is_crowd), match)
+        counted = (match >= 0) | ~_in_crowd(found, objects)
+        np.add.at(counts, (actual[counted], found.class_ids[counted]), 1)
+        counts[:, classes] += np.bincount(objects.class_ids[missed], minlength=classes + 1)
+    return counts
+
+
+def confusion_samples(counts: NDArray[np.int64], names: list[str]) -> pd.DataFrame:
+    """The counts (C+1, C+1) as one row an object or false alarm: columns actual, predicted."""
+    actual, predicted = np.nonzero(counts)
+    times = counts[actual, predicted]
+    label = np.array([*names, "background"])
+    return pd.DataFrame(
+        {
+            "actual": np.repeat(label[actual], times),
+            "predicted": np.repeat(label[predicted], times),
+        }
+    )
+
+
+def box_iou(boxes1_xyxy: FloatArray, boxes2_xyxy: FloatArray) -> FloatArray:
+    """IoU (N, M) of boxes (N, 4) with boxes (M, 4)."""
+    intersection, area1, area2 = _overlap(boxes1_xyxy, boxes2_xyxy)
+    return np.asarray(intersection / (area1 + area2 - intersection))
+
+
+def _iou(found: Detections, objects: GroundTruth) -> FloatArray:
+    """IoU (D, G) of detections with objects, 0 with crowds."""
+    return box_iou(found.boxes_xyxy, objects.boxes_xyxy) * ~objects.is_crowd
+
+
+def _in_crowd(found: Detections, objects: GroundTruth) -> NDArray[np.bool_]:
+    """Whether each detection (D,) lies, with enough of its area, in a crowd of its class."""
+    intersection, area, _ = _overlap(found.boxes_xyxy, objects.boxes_xyxy)
+    same_class = found.class_ids[:, None] == objects.class_ids[None, :]  # (D, G)
+    inside = (intersection >= MATCH_IOU * area) & same_class & objects.is_crowd
+    return np.asarray(inside.any(axis=1))
+
+
+def _overlap(
+    boxes1_xyxy: FloatArray, boxes2_xyxy: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Intersection (N, M) of boxes (N, 4) and (M, 4), and their areas (N, 1) and (1, M)."""
+    boxes1 = boxes1_xyxy.astype(np.float64)[:, None]
+    boxes2 = boxes2_xyxy.astype(np.float64)[None]
+    low = np.maximum(boxes1[..., :2], boxes2[..., :2])
+    high = np.minimum(boxes1[..., 2:], boxes2[..., 2:])
+    intersection = np.clip(high - low, 0, None).prod(axis=-1)
+    area1 = (boxes1[..., 2:] - boxes1[..., :2]).prod(axis=-1)
+    area2 = (boxes2[..., 2:] - boxes2[..., :2]).prod(axis=-1)
+    return intersection, area1, area2
+
+
+def _match(iou: FloatArray) -> NDArray[np.int64]:
+    """Index (D,) of the object that each detection takes, -1 for none; iou is (D, G)."""
+    free = iou.copy()
+    match = np.full(len(iou), -1, dtype=np.int64)
+    if free.shape[1] == 0:
+        return match
+    for i in range(len(free)):
+        best = int(free[i].argmax())
+        if free[i, best] >= MATCH_IOU:
+            match[i] = best
+            free[:, best] = 0
+    return match

@@ -1,0 +1,167 @@
+"""Proof of an export: the written file is run again and held against the PyTorch network.
+
+Letters of the shapes: B images, S side of the canvas in pixels, N boxes, C classes, D detections.
+"""
+
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+import torch
+
+from yolov2.boxes import FloatArray, Letterbox
+from yolov2.detection.postprocess import postprocess
+from yolov2.export.onnx_graph import ExportError
+from yolov2.export.suppression import SuppressingGraph
+from yolov2.export_config import ExportConfig
+from yolov2.runtime.graphs import Images, Predictions, Run
+from yolov2.runtime.manifest import Precision
+
+ROUNDED: dict[Precision, tuple[float, float]] = {"fp16": (4.0, 0.05), "bf16": (16.0, 0.25)}
+"""Pixels and score that rounding may cost a box of ``CERTAIN`` score or more. Of int8 nothing is
+promised for a single box: its average precision decides."""
+
+CERTAIN = 0.25
+SUPPRESSION_SCORE, SUPPRESSION_IOU, SUPPRESSION_MOST = 0.05, 0.45, 300
+ROUNDED_OVERLAPS = 0.01
+"""Share of detections that may differ: ONNX suppresses in float32, we in float64."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """Largest absolute differences from PyTorch.
+
+    ``box`` is in pixels of the canvas, over the corners of all boxes as detection clips them;
+    ``score`` over objectness and all class probabilities. In a rounded precision only boxes
+    with a score of 0.25 or more count.
+    """
+
+    box: float
+    score: float
+
+
+def prove(
+    name: str,
+    run: Run,
+    reference: Run,
+    images: Images,
+    config: ExportConfig,
+    precision: Precision = "fp32",
+) -> Difference:
+    """Run ``run`` and ``reference`` on one image and on all ``images`` (B, 3, S, S) in a batch.
+
+    A single image is doubled, so that two batch sizes are tried in any case.
+
+    Raises:
+        ExportError: results of another shape, or further apart than ``config`` allows (float32)
+            or rounding explains; the text names the artefact ``name``.
+    """
+    several = images if len(images) > 1 else np.repeat(images, 2, axis=0)
+    differences = [
+        _difference(name, run(batch), reference(batch), images.shape[-1], precision)
+        for batch in (several[:1], several)
+    ]
+    worst = Difference(
+        # np.max, because NaN (a graph that computes nonsense) must not be lost
+        box=float(np.max([difference.box for difference in differences])),
+        score=float(np.max([difference.score for difference in differences])),
+    )
+    exact = (config.box_tolerance, config.score_tolerance)
+    box, score = exact if precision == "fp32" else ROUNDED.get(precision, (np.inf, np.inf))
+    _require_within(name, "box coordinates", worst.box, box, " pixels")
+    _require_within(name, "scores", worst.score, score, "")
+    return worst
+
+
+def prove_suppression(name: str, graph: SuppressingGraph, images: Images) -> None:
+    """Hold the detections of ``graph`` on ``images`` (B, 3, S, S) against our postprocessing.
+
+    Both start from the predictions of ``graph``, so that only the suppression is compared.
+
+    Raises:
+        ExportError: other detections; the text names the artefact ``name``.
+    """
+    height, width = images.shape[-2:]
+    assert height == width, "images on a square canvas"
+    whole = [Letterbox(width=width, height=height, side=width)] * len(images)
+    found, predictions = graph(
+        images,
+        conf_threshold=[SUPPRESSION_SCORE],
+        nms_threshold=SUPPRESSION_IOU,
+        max_detections=SUPPRESSION_MOST,
+        multi_label=True,
+    )
+    wanted = postprocess(
+        torch.from_numpy(predictions),
+        whole,
+        conf_threshold=SUPPRESSION_SCORE,
+        nms_threshold=SUPPRESSION_IOU,
+        max_detections=SUPPRESSION_MOST,
+    )
+    differing = total = 0
+    for image, detections in enumerate(wanted):
+        rows = np.column_stack(
+            (detections.boxes_xyxy, detections.scores, detections.class_ids.astype(np.float32))
+        )  # (D, 6)
+        differing += _unmatched(found[found[:, 0] == image, 1:], rows)
+        total += len(rows)
+    if differing > ROUNDED_OVERLAPS * total:
+        raise ExportError(
+            f"{name}: {differing} detections of {total} are not those of the PyTorch suppression"
+        )
+
+
+def _unmatched(found: FloatArray, wanted: FloatArray) -> int:
+    """How many rows of (D, 6) and (D', 6) have no equal in the other, within 0.01 pixels."""
+    if len(found) == 0 or len(wanted) == 0:
+        return len(found) + len(wanted)
+    limit = np.array([0.01, 0.01, 0.01, 0.01, 1e-5, 0], dtype=np.float32)
+    distance = np.abs(found[:, None] - wanted[None])  # (D, D', 6)
+    equal = np.all(distance <= limit, axis=2)  # (D, D')
+    return int(np.sum(~np.any(equal, axis=1)) + np.sum(~np.any(equal, axis=0)))
+
+
+def median_latency_ms(run: Run, image: Images, *, repeats: int = 20, seconds: float = 3.0) -> float:
+    """Milliseconds that ``run`` takes for one ``image`` (1, 3, S, S): the median after a warm-up.
+
+    Fewer than ``repeats`` measurements, but at least three, where they take over ``seconds``.
+    """
+    run(image)
+    times: list[float] = []
+    while len(times) < 3 or (len(times) < repeats and sum(times) < seconds):
+        start = perf_counter()
+        run(image)
+        times.append(perf_counter() - start)
+    return 1000 * median(times)
+
+
+def _difference(
+    name: str, found: Predictions, wanted: Predictions, side: int, precision: Precision
+) -> Difference:
+    if found.shape != wanted.shape:
+        raise ExportError(
+            f"{name}: gives predictions of shape {found.shape} where PyTorch gives"
+            f" {wanted.shape}: it was exported from another model"
+        )
+    boxes = np.abs(_corners(found, side) - _corners(wanted, side))
+    scores = np.abs(found[..., 4:] - wanted[..., 4:])
+    if precision != "fp32":
+        certain = wanted[..., 4] * wanted[..., 5:].max(axis=-1) >= CERTAIN  # (B, N)
+        boxes, scores = boxes[certain], scores[certain]
+    return Difference(box=float(boxes.max(initial=0)), score=float(scores.max(initial=0)))
+
+
+def _corners(predictions: Predictions, side: int) -> Predictions:
+    """Predictions (B, N, 5+C) -> corners (B, N, 4) xyxy in pixels, clipped to the canvas."""
+    centre, half = predictions[..., :2], predictions[..., 2:4] / 2
+    return np.clip(np.concatenate((centre - half, centre + half), axis=-1), 0, side)
+
+
+def _require_within(name: str, what: str, value: float, tolerance: float, unit: str) -> None:
+    # not "value > tolerance": NaN has to fail
+    if not value <= tolerance:
+        raise ExportError(
+            f"{name}: {what} differ from PyTorch by up to {value:.3g}{unit}, the tolerance is"
+            f" {tolerance:g}{unit}: the exported graph does not compute what was trained"
+        )

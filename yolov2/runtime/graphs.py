@@ -1,0 +1,159 @@
+"""Exported graphs, opened again: NumPy arrays in, decoded predictions out.
+
+Letters of the shapes: B images, S side of the canvas in pixels, N boxes, C classes.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from yolov2.network.decode import decode
+from yolov2.runtime.manifest import INPUT, KEY, OUTPUT, Manifest
+
+Images = NDArray[np.float32]
+"""(B, 3, S, S), RGB in [0, 1]."""
+Predictions = NDArray[np.float32]
+"""(B, N, 5+C), as ``yolov2.network.decode.decode`` describes."""
+Run = Callable[[Images], Predictions]
+
+ERRORS_ONLY = 3
+"""ONNX Runtime's severity: its warnings are about optimisations that it leaves out."""
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artefact:
+    """An exported file, opened: what it computes and what it says about itself.
+
+    ``run`` decodes the output of a raw graph. ``device`` is where it computes.
+    """
+
+    run: Run
+    manifest: Manifest
+    device: torch.device = CPU
+
+
+def open_onnx(path: Path, device: torch.device = CPU) -> Artefact:
+    """The ONNX graph in ONNX Runtime.
+
+    Of a graph with suppression the predictions before it are taken.
+
+    Raises:
+        ValueError: no ONNX file, one without our manifest, or ONNX Runtime cannot compute on
+            ``device``.
+    """
+    session, manifest = open_session(path, device)
+    anchors = torch.tensor(manifest.anchors)
+
+    def run(images: Images) -> Predictions:
+        found = np.asarray(session.run([OUTPUT], {INPUT: images})[0])
+        if manifest.variant == "raw":
+            return np.asarray(decode(torch.from_numpy(found), anchors).numpy())
+        return found
+
+    return Artefact(run=run, manifest=manifest, device=device)
+
+
+def open_session(path: Path, device: torch.device = CPU) -> tuple[Any, Manifest]:
+    """ONNX Runtime's session of a graph of ours, with as many threads as torch uses.
+
+    Raises:
+        ValueError: as ``open_onnx``.
+    """
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as native
+
+    providers = ["CPUExecutionProvider"]
+    if device.type == "cuda":
+        if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+            raise ValueError(
+                f"{path} cannot be run on '{device}': this ONNX Runtime has no CUDA; install"
+                " onnxruntime-gpu instead of onnxruntime, use --device cpu, or the checkpoint"
+            )
+        options = {"device_id": device.index or 0}
+        providers = [("CUDAExecutionProvider", options), *providers]  # type: ignore[list-item]
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = torch.get_num_threads()
+    settings.log_severity_level = ERRORS_ONLY
+    try:
+        session = onnxruntime.InferenceSession(path, settings, providers=providers)
+    except (
+        native.InvalidProtobuf,
+        native.InvalidGraph,
+        native.InvalidArgument,
+        native.Fail,
+        native.NotImplemented,
+    ) as error:
+        reason = str(error).splitlines()[0].split(" : ")[-1]
+        raise ValueError(f"{path} is no ONNX graph that can be run: {reason}") from None
+    properties = session.get_modelmeta().custom_metadata_map
+    return session, Manifest.from_json(properties.get(KEY, ""), path)
+
+
+def open_torchscript(path: Path) -> Artefact:
+    """The TorchScript graph on the CPU.
+
+    Raises:
+        ValueError: no TorchScript file, or one without our manifest.
+    """
+    files: dict[str, str | bytes] = {KEY: b""}
+    try:
+        with torchscript_allowed():
+            module = torch.jit.load(path, map_location="cpu", _extra_files=files)
+    except RuntimeError as error:
+        raise ValueError(f"{path} is no TorchScript file ({_first_line(error)})") from None
+    return Artefact(run=run_module(module), manifest=_manifest(files, path))
+
+
+def open_pt2(path: Path) -> Artefact:
+    """The program that ``torch.export`` wrote, on the CPU.
+
+    Raises:
+        ValueError: no such program, or one without our manifest.
+    """
+    files: dict[str, str | bytes] = {KEY: b""}
+    try:
+        program = torch.export.load(path, extra_files=files)
+    except Exception as error:
+        # a foreign archive ends in any of a dozen types, from BadZipFile to AssertionError
+        raise ValueError(f"{path} is no program of torch.export ({_first_line(error)})") from error
+    return Artefact(run=run_module(program.module()), manifest=_manifest(files, path))
+
+
+def run_module(network: nn.Module) -> Run:
+    """A torch module on the CPU as a function of NumPy arrays."""
+
+    def run(images: Images) -> Predictions:
+        with torch.inference_mode():
+            return np.asarray(network(torch.from_numpy(images)).numpy())
+
+    return run
+
+
+def _manifest(files: dict[str, str | bytes], path: Path) -> Manifest:
+    text = files[KEY]
+    return Manifest.from_json(text if isinstance(text, str) else text.decode(), path)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+@contextmanager
+def torchscript_allowed() -> Iterator[None]:
+    """Silence the deprecation of ``torch.jit``, and nothing else."""
+    with warnings.catch_warnings():
+        # TorchScript is asked for by those who deploy with it; torch 2.14 still supports it
+        warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", FutureWarning)
+        warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", DeprecationWarning)
+        yield

@@ -15,7 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.support.killing import Phase, differences, run_killed, run_whole
+from benchmarks.support.killing import Phase, run_killed, run_whole
+from benchmarks.support.leftovers import differences
 from tests.pipeline.workspace import stored_figures, stored_runs
 
 CASES = {"float32": {"train.amp": "off"}, "bfloat16": {"train.amp": "bf16"}}

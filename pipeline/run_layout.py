@@ -69,7 +69,7 @@ def history_metrics(history: Path, after: int = -1) -> Iterator[Row]:
         row.pop("step", None)
         metrics = row_metrics(row)
         average_precision = row.get("AP", math.nan)  # no column before the first validation
-        if average_precision >= best:
+        if average_precision > best:
             best = average_precision
             metrics |= {"best/val_AP": best, "best/epoch": epoch}
         if epoch > after:

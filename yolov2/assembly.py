@@ -1,6 +1,7 @@
 """The parts of a training put together from its settings."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,8 +29,13 @@ PROBE_SIDE = 64
 """Input of the pass that counts the network's products; their number a pixel is constant."""
 
 
-def build_training(inputs: TrainingInputs, device: torch.device, world: World) -> Training:
+def build_training(
+    inputs: TrainingInputs, device: torch.device, world: World, at: Mapping[str, Any] | None = None
+) -> Training:
     """A training at its beginning: weights from the seed, everything else from the settings.
+
+    ``at`` has the fields of ``Position`` of one that goes on; what it has learnt is still to be
+    restored.
 
     Raises:
         ValueError: the settings do not fit the device or the data.
@@ -54,8 +60,8 @@ def build_training(inputs: TrainingInputs, device: torch.device, world: World) -
     gmac = summarise(network, PROBE_SIDE).gmac
     optimiser = Optimiser(network, config, device, world)
     meter = Meter(device, optimiser.precision.dtype, gmac * 1e9 / PROBE_SIDE**2)
-    at = _beginning(inputs, optimiser, len(dataset))
-    return Training(optimiser, dataset, config, at, meter, score)
+    place = Position(**at) if at else _beginning(inputs, optimiser, len(dataset))
+    return Training(optimiser, dataset, config, place, meter, score)
 
 
 def _beginning(inputs: TrainingInputs, optimiser: Optimiser, images: int) -> Position:
@@ -65,9 +71,9 @@ def _beginning(inputs: TrainingInputs, optimiser: Optimiser, images: int) -> Pos
         fitting = auto_batch(optimiser, side, limit=config.nominal_batch or min(images, MOST))
     else:
         fitting = config.batch_size
-    batch = min(fitting, images)
-    nominal = min(config.nominal_batch or batch * world, images)
-    return Position(batch_size=min(batch, nominal), nominal_batch=nominal)
+    nominal = min(config.nominal_batch or fitting, images)
+    # the images of a step are shared by the processes, so that their number changes no recipe
+    return Position(batch_size=-(-min(fitting, nominal) // world), nominal_batch=nominal)
 
 
 def auto_batch(optimiser: Optimiser, side: int, *, limit: int) -> int:

@@ -3,7 +3,7 @@
 Nothing heavy is imported before a subcommand runs: ``--help`` has to answer at once.
 
 Exit status: 0 done; 1 done, but something was wrong with the input (unreadable images, mistakes
-in labels); 2 could not be done; 130 interrupted.
+in labels); 2 could not be done; 130 interrupted; 143 terminated.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from yolov2.commands import anchors, detect, evaluate, export, info, preview, train, validate
 from yolov2.commands.options import HelpFormatter
+from yolov2.termination import Terminated
 
 DESCRIPTION = """\
 YOLOv2, the object detector: train it on a data set in the Ultralytics form, find objects in
@@ -71,6 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
+    except Terminated as error:
+        print(f"yolov2 {args.command}: terminated", *_notes(error), file=sys.stderr)
+        return 143
     except BrokenPipeError:
         # the reader of our output (head, less) has seen enough; nothing is left to flush to
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -81,6 +85,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"yolov2 {args.command}: error: {_sentence(error)}", file=sys.stderr)
         return 2
     return status
+
+
+def _notes(error: BaseException) -> Sequence[str]:
+    """What was added to an error on its way, such as that no checkpoint could be written."""
+    return getattr(error, "__notes__", ())
 
 
 def _sentence(error: ValueError | OSError) -> str:

@@ -18,7 +18,6 @@ from yolov2.run_folder import BEST, ENVIRONMENT, PARAMETERS
 from yolov2.saved_states import save_state, state_to_resume
 from yolov2.section import require
 from yolov2.termination import undisturbed
-from yolov2.training.loop import Training
 from yolov2.training.nonfinite import NonFiniteLossError
 from yolov2.training.progress import Progress
 from yolov2.training.random_state import random_state, restore_random_state
@@ -50,16 +49,15 @@ class DurableTraining:
         self.fingerprint, self.about = fingerprint, dict(about)
         self.records = Records()
         self.saved_at, self.saved_as, self.writable = time.monotonic(), (-1, -1), True
-        self.training: Training
+        self.tried: int | None = None  # the checkpoint that the last rollback went back to
 
     def complete(
         self, device: torch.device, progress: Progress, *, resume: bool
     ) -> Iterator[Event]:
         """Train to the end, from the beginning or from the newest whole checkpoint."""
-        path, state, problems = state_to_resume(
-            self.folder, self.fingerprint, self.world, resume=resume
-        )
-        self.training = build_training(self.inputs, device, self.world)
+        path, state, problems = self._newest(resume=resume)
+        at = None if path is None else state["training"]["at"]
+        self.training = build_training(self.inputs, device, self.world, at)
         self.training.record = self._record
         for problem in problems:
             yield Notice(text=f"{problem}: going on from {path}", step=0)
@@ -84,6 +82,10 @@ class DurableTraining:
         if self.world.size == 1:
             restore_random_state(told["random"])
         self.saved_as = self._mark()
+
+    def _newest(self, *, resume: bool) -> tuple[Path | None, dict[str, Any], list[str]]:
+        place = self.folder, self.fingerprint, self.world
+        return state_to_resume(*place, resume=resume, before=self.tried)
 
     def _mark(self) -> tuple[int, int]:
         return self.training.at.step, self.training.at.epoch
@@ -173,24 +175,21 @@ class DurableTraining:
 
     def _roll_back(self, error: NonFiniteLossError) -> str:
         """Back to the newest checkpoint with a lower learning rate; what to tell."""
-        rules, rollbacks = self.inputs.train.failure, self.training.at.rollbacks
+        rules, old = self.inputs.train.failure, self.training.at
         if rules.on_nan == "stop":
             raise error
-        require(
-            rollbacks < rules.rollbacks,
-            f"{error} (rolled back {rollbacks} times, which did not help)",
-        )
-        path, state, _ = state_to_resume(self.folder, self.fingerprint, self.world, resume=True)
+        if old.rollbacks == rules.rollbacks:
+            raise ValueError(f"{error} (rolled back {old.rollbacks} times, which did not help)")
+        path, state, _ = self._newest(resume=True)
         require(path is not None, f"{error} (and there is no checkpoint yet to go back to)")
         self._restore(state)
         at = self.training.at
-        at.rollbacks, at.lr_factor = rollbacks + 1, at.lr_factor * rules.rollback_lr
+        at.rollbacks, at.lr_factor = old.rollbacks + 1, old.lr_factor * rules.rollback_lr
+        self.tried = at.step
+        self.world.gather(None)  # all have read it before it is replaced
         if self.world.is_main:
             self._save()
-        return (
-            f"{error} Rolled back to step {at.step} with the learning rate times"
-            f" {at.lr_factor:g} (rollback {at.rollbacks} of at most {rules.rollbacks})"
-        )
+        return f"{error} {at.rolled_back(rules.rollbacks)}"
 
     def _model(self) -> dict[str, Any]:
         return {

@@ -41,7 +41,7 @@ def save_state(
     training: Mapping[str, Any],
 ) -> None:
     """Write the state after ``step`` and make it ``last.pt``; ``keep`` earlier ones stay."""
-    path = folder / f"step-{step:08d}.pt"
+    path = folder / _step_file(step)
     save_checkpoint(
         path, network, class_names=class_names, image_size=image_size, training=training
     )
@@ -55,14 +55,19 @@ def save_state(
 
 
 def state_to_resume(
-    folder: Path, fingerprint: str, processes: Sharing, *, resume: bool
+    folder: Path,
+    fingerprint: str,
+    processes: Sharing,
+    *,
+    resume: bool,
+    before: int | None = None,
 ) -> tuple[Path | None, dict[str, Any], list[str]]:
     """``newest_state`` as rank 0 finds it, on every process.
 
     Raises:
         ValueError: there is a training, and ``resume`` is false or its fingerprint another.
     """
-    path, state, problems = newest_state(folder) if processes.is_main else (None, {}, [])
+    path, state, problems = newest_state(folder, before) if processes.is_main else (None, {}, [])
     path = processes.share(path)
     if path is None:
         return None, {}, []
@@ -80,15 +85,21 @@ def state_to_resume(
     return path, state, problems
 
 
-def newest_state(folder: Path) -> tuple[Path | None, dict[str, Any], list[str]]:
+def newest_state(
+    folder: Path, before: int | None = None
+) -> tuple[Path | None, dict[str, Any], list[str]]:
     """The newest whole checkpoint, its content, and what was wrong with newer ones.
 
-    Without any checkpoint the path is ``None``.
+    Without any checkpoint the path is ``None``. If the newest is that of the step ``before``,
+    which has led to no good, it is the one before that, if there is one.
 
     Raises:
         ValueError: there are checkpoints, and all of them are damaged.
     """
     candidates = [folder / LAST, *_by_step(folder)] if (folder / LAST).exists() else []
+    numbered = _by_step(folder)
+    if before is not None and len(numbered) > 1 and numbered[0].name == _step_file(before):
+        candidates = numbered[1:]
     problems: list[str] = []
     for path in candidates:
         try:
@@ -101,6 +112,10 @@ def newest_state(folder: Path) -> tuple[Path | None, dict[str, Any], list[str]]:
             " train anew"
         )
     return None, {}, []
+
+
+def _step_file(step: int) -> str:
+    return f"step-{step:08d}.pt"
 
 
 def _by_step(folder: Path) -> list[Path]:

@@ -91,10 +91,11 @@ class FailureConfig(Section):
 class TrainConfig(Section):
     """How the network is trained: optimiser, learning rate, loss, augmentation.
 
-    ``batch_size`` is the number of images computed at a time (``auto``: what fits into
-    memory), ``nominal_batch`` the number that an optimiser step learns from, its gradients
-    accumulated over several such batches and over all ``devices``; 0 stands for ``batch_size``
-    times ``devices``.
+    ``batch_size`` is the number of images computed at a time, by all ``devices`` together
+    (``auto``: what fits into memory), ``nominal_batch`` the number that an optimiser step learns
+    from, its gradients accumulated over several such batches; 0 stands for ``batch_size``. So
+    the number of devices changes no step, but for the statistics of batch norm, which each
+    device takes of its own share unless ``sync_batch_norm``.
 
     Over the first ``warmup_epochs`` the learning rate rises linearly from zero. Then, with
     ``lr_schedule: steps``, it is multiplied by ``lr_gamma`` after each of the epochs

@@ -1,6 +1,5 @@
 """The stage ``train`` killed at chosen moments, and what it leaves compared with another's."""
 
-import json
 import os
 import random
 import signal
@@ -8,17 +7,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from tests.pipeline.workspace import (
-    checkpoint_folder,
     make_workspace,
     start_stage,
-    stored_figures,
-    stored_runs,
 )
 
 POLL_SECONDS = 0.01
@@ -169,43 +165,3 @@ def _require_success(process: "subprocess.Popen[str]", root: Path) -> None:
     if process.returncode != 0:
         text = (root / "stage.log").read_text()
         sys.exit(f"the stage ended by itself with status {process.returncode}:\n{text[-3000:]}")
-
-
-def differences(whole: Path, killed: Path) -> list[str]:
-    """What a killed training left otherwise than an uninterrupted one; nothing is right."""
-    one, other = checkpoint_folder(whole), checkpoint_folder(killed)
-    found = []
-    first, second = (json.loads((each / "hashes.json").read_text()) for each in (one, other))
-    if first != second:
-        found.append(f"hashes.json: {second} instead of {first}")
-    for name in ("history.csv", "steps.csv"):
-        if (one / name).read_bytes() != (other / name).read_bytes():
-            found.append(f"{name} differs")
-    return found + _tracked_differences(whole / "mlflow.db", killed / "mlflow.db")
-
-
-def _tracked_differences(whole: Path, killed: Path) -> list[str]:
-    runs = stored_runs(killed)
-    finished = [run_id for run_id, status in runs.items() if status == "FINISHED"]
-    if len(finished) != 1 or "RUNNING" in runs.values():
-        return [f"MLflow: the runs are {', '.join(runs.values())}"]
-    found = [
-        f"MLflow: run {run_id} that is {status} has figures"
-        for run_id, status in runs.items()
-        if status != "FINISHED" and stored_figures(killed, run_id)
-    ]
-    (only,) = stored_runs(whole)
-    expected, got = stored_figures(whole, only), stored_figures(killed, finished[0])
-    twice = [point for point, count in Counter(each[:2] for each in got).items() if count > 1]
-    if twice:
-        found.append(f"MLflow: more than once: {twice[:5]}")
-    if [each[:2] for each in got] != [each[:2] for each in expected]:
-        missing = sorted({each[:2] for each in expected} - {each[:2] for each in got})
-        found.append(f"MLflow: other steps; missing {missing[:5]}")
-    elif _without_speed(got) != _without_speed(expected):
-        found.append("MLflow: other values")
-    return found
-
-
-def _without_speed(figures: Sequence[tuple[str, int, float]]) -> list[tuple[str, int, float]]:
-    return [each for each in figures if each[0].removeprefix("train/") not in SPEED]

@@ -15,7 +15,7 @@ from tests.pipeline.workspace import (
 
 
 def test_two_processes_make_one_run(tmp_path: Path) -> None:
-    settings = {"train.devices": 2, "train.batch_size": 2, "train.epochs": 2}
+    settings = {"train.devices": 2, "train.batch_size": 4, "train.epochs": 2}
     root = make_workspace(tmp_path, settings, images=6)
     stage = start_stage(root, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     output, errors = stage.communicate(timeout=300)
@@ -29,6 +29,6 @@ def test_two_processes_make_one_run(tmp_path: Path) -> None:
     points = [(name, step) for name, step, _ in stored_figures(root / "mlflow.db", run)]
     assert len(points) == len(set(points))
     assert {step for name, step in points if name == "train/loss"} == {1, 2}
-    # six images in steps of four: 2 devices with 2 images each, then two
+    # six images in steps of four, two on each device, then two
     history = pd.read_csv(checkpoint_folder(root) / "history.csv")
     assert history["step"].tolist() == [2, 4]

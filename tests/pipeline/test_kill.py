@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.support.killing import differences, run_killed, run_whole
+from benchmarks.support.killing import run_killed, run_whole
+from benchmarks.support.leftovers import differences
 
 
 @pytest.mark.slow

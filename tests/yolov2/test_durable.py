@@ -308,6 +308,42 @@ def test_nan_rolls_back_with_a_lower_rate(tmp_path: Path, monkeypatch: pytest.Mo
     assert rates.iloc[-1] == pytest.approx(0.25)
 
 
+def test_a_checkpoint_that_leads_to_the_same_is_not_gone_back_to_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the third step on the loss is infinite: the state after the second may be the cause."""
+    monkeypatch.setattr(optimise, "yolov2_loss", poisoned(optimise.yolov2_loss, set(range(5, 100))))
+    rules = {"checkpoint.every_steps": 1, "checkpoint.keep": 2, "failure.on_nan": "rollback"}
+    texts: list[str] = []
+
+    def follow() -> None:
+        for event in train_run(small_inputs(tmp_path, **rules), tmp_path / "run"):
+            if isinstance(event, Notice):
+                texts.append(event.text)
+
+    with pytest.raises(ValueError, match="rolled back 3 times, which did not help"):
+        follow()
+    places = [text.split("Rolled back to ")[1].split(" with")[0] for text in texts]
+    assert places == ["step 2", "step 1", "step 0"]
+    assert "learning rate times 0.125" in texts[-1]
+
+
+def test_automatic_batch_goes_on_with_the_steps_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is less memory when it goes on: 3 images would fit then, 4 did at the beginning."""
+    auto = {"batch_size": "auto", "nominal_batch": 0}
+    monkeypatch.setattr(assembly, "largest_batch", lambda loss, device, limit: 4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optimise, "yolov2_loss", interrupting(optimise.yolov2_loss, 3))
+        with pytest.raises(Interrupt):
+            train(tmp_path, **auto)
+    monkeypatch.setattr(assembly, "largest_batch", lambda loss, device, limit: 3)
+    train(tmp_path, **auto)
+    history = pd.read_csv(tmp_path / "run" / "history.csv")
+    assert history["step"].tolist() == [3, 6, 9]
+
+
 def test_rollbacks_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(optimise, "yolov2_loss", poisoned(optimise.yolov2_loss, set(range(99))))
     with pytest.raises(ValueError, match="rolled back 2 times, which did not help"):
@@ -352,7 +388,7 @@ def test_too_little_memory_halves_the_batch(tmp_path: Path) -> None:
 
 
 def test_early_stopping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    values = iter([0.1, 0.5, 0.4, 0.3, 0.2, 0.9])
+    values = iter([0.1, 0.5, 0.5, 0.3, 0.2, 0.9])  # as good is not better
     monkeypatch.setattr(assembly, "score_split", lambda *args: {"AP": next(values), "AP50": 0.5})
     events = train(tmp_path, epochs=9, validate_every=1, patience=2)
     texts = [event.text for event in events if isinstance(event, Notice)]

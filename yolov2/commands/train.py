@@ -1,6 +1,7 @@
 """``yolov2 train``."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ EXAMPLE = """\
 example:
   yolov2 train --data my/data.yaml --image-size 416 --epochs 100 --lr-steps 60 85 --batch-size 8
   yolov2 train --data my/data.yaml ... --resume      go on after an interruption: same options
-  torchrun --nproc-per-node 4 -m yolov2 train ...    on four cards, 4 * --batch-size images a step
+  torchrun --nproc-per-node 4 -m yolov2 train ...    on four cards, a quarter of --batch-size each
 
 Loss = lambda_coord * coordinates + objectness (lambda_noobj where there is no object)
        + lambda_class * classes. Out of memory: lower --batch-size, then --image-size.
@@ -61,7 +62,7 @@ SCALE = {
 }
 RECIPE = {
     "epochs": "passes over the training images",
-    "batch_size": "images computed at a time; auto: as many as fit into memory",
+    "batch_size": "images computed at a time, over all processes; auto: as many as fit into memory",
     "nominal_batch": "images that an optimiser step learns from; 0: --batch-size",
     "optimizer": "stochastic gradient descent with momentum, or AdamW",
     "lr": "learning rate after the warm-up",
@@ -169,5 +170,6 @@ def run(args: argparse.Namespace) -> int:
                 print(describe(event), flush=True)
             elif isinstance(event, Notice):
                 announce(event.text)
-    print(f"trained: {folder / 'best.pt'}")
+    if int(os.environ.get("RANK", "0")) == 0:  # under torchrun one process tells
+        print(f"trained: {folder / 'best.pt'}")
     return 0

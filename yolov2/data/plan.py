@@ -129,6 +129,17 @@ def scales(config: MultiScaleConfig, base_side: int) -> tuple[int, ...]:
     return tuple(STRIDE * cells for cells in range(low, high + 1))
 
 
+def training_plan(size: int, nominal_batch: int, base_side: int, config: TrainConfig) -> Plan:
+    """The plan of a training on ``size`` images, with the sizes that ``config`` draws from."""
+    return Plan(
+        size=size,
+        nominal_batch=nominal_batch,
+        sides=scales(config.multi_scale, base_side),
+        base_side=base_side,
+        config=config,
+    )
+
+
 def micro_batches(
     step: Step, batch_size: int, *, rank: int = 0, world: int = 1
 ) -> list[MicroBatch]:

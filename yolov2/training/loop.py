@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from torch import Tensor
 
 from yolov2.data.dataset import Batch, DetectionDataset
 from yolov2.data.loader import LoaderError, load_batches
-from yolov2.data.plan import Plan, Step, micro_batches, scales
+from yolov2.data.plan import Step, micro_batches, training_plan
 from yolov2.network.yolov2 import YOLOv2
 from yolov2.termination import undisturbed
 from yolov2.train_config import TrainConfig
@@ -53,13 +53,8 @@ class Training:
         self.meter, self.score = meter, score
         self.world = optimiser.world
         self.names = dict(zip(dataset.image_ids, dataset.paths, strict=True))
-        self.plan = Plan(
-            size=len(dataset),
-            nominal_batch=at.nominal_batch,
-            sides=scales(config.multi_scale, dataset.image_size),
-            base_side=dataset.image_size,
-            config=config,
-        )
+        size, side = len(dataset), dataset.image_size
+        self.plan = training_plan(size, at.nominal_batch, side, config)
         self.record: Callable[[StepReport | EpochReport], None] = lambda report: None
         self.report = StepReport(step=at.step, row=None)
         self._batches: Iterator[Batch] | None = None
@@ -71,6 +66,8 @@ class Training:
     def restore(self, state: Mapping[str, Any], model: Mapping[str, Tensor]) -> None:
         """Go on after the step at which ``state`` was taken."""
         self.at = Position(**state["at"])
+        # steps of as many images as before, whatever this machine would choose
+        self.plan = replace(self.plan, nominal_batch=self.at.nominal_batch)
         self.optimiser.restore(state, model)
         self._batches = None
 

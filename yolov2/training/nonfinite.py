@@ -60,7 +60,7 @@ def explain(
     value = terms["loss"] if what == "loss" else gradient_norm
     return (
         f"the {what} became {value:g} in epoch {epoch}, step {step} ({losses}; norm of the"
-        f" gradient {gradient_norm:g}; largest activations: {layers}). The newest checkpoint is"
-        " kept. Lower train.lr, raise train.warmup_epochs, set train.amp: off or"
+        f" gradient {gradient_norm:g}; largest activations: {layers}). Checkpoints from"
+        " before it stay. Lower train.lr, raise train.warmup_epochs, set train.amp: off or"
         f" train.failure.on_nan: rollback, and look at the boxes of the step's images: {names}"
     )

@@ -42,6 +42,13 @@ class Position:
         self.sums = [old + new for old, new in zip(self.sums, sums, strict=True)]
         self.window = [old + new for old, new in zip(self.window, sums, strict=True)]
 
+    def rolled_back(self, most: int) -> str:
+        """The rollback that led here, as a sentence."""
+        return (
+            f"Rolled back to step {self.step} with the learning rate times {self.lr_factor:g}"
+            f" (rollback {self.rollbacks} of at most {most})"
+        )
+
     def log_row(self, lr: float, steps_per_epoch: int) -> dict[str, float]:
         """Step, epoch, learning rate, and the mean losses an image since the last row."""
         *totals, _, images = self.window
@@ -53,7 +60,7 @@ class Position:
         """The next epoch begins; mean losses an image, collisions, and whether the AP is a best."""
         *totals, collisions, images = self.sums
         self.epoch, self.position, self.sums = self.epoch + 1, 0, _zeros()
-        is_best = average_precision is not None and average_precision >= self.best
+        is_best = average_precision is not None and average_precision > self.best
         if is_best and average_precision is not None:
             self.best, self.best_epoch = average_precision, self.epoch
         losses = {name: total / images for name, total in zip(TERMS, totals, strict=True)}

@@ -48,7 +48,10 @@ def weights(root: Path) -> torch.Tensor:
 
 def test_two_processes_equal_one(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
-    together = [start(one, **FROZEN), start(two, "batch_size=2", processes=2, **FROZEN)]
+    together = [
+        start(one, **FROZEN),
+        start(two, "batch_size=8", "nominal_batch=0", processes=2, **FROZEN),
+    ]
     outputs = [finish(process) for process in together]
     assert outputs[0] == outputs[1]  # rank 0 alone says anything
     assert torch.allclose(weights(one), weights(two), rtol=1e-4, atol=1e-6)

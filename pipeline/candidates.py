@@ -5,13 +5,13 @@
 runs/train/best.pt      a checkpoint
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.evaluation_files import read_json
 from pipeline.mlflow_connection import connect
 from pipeline.params.schema import TrackingConfig
 from pipeline.registry import Registry, Version
@@ -84,9 +84,9 @@ def checkpoint_of(config: TrackingConfig, candidate: Candidate) -> Path:
         number = version.number if version else None
     if number is None:
         raise ValueError(
-            f"{candidate.name} was not evaluated on the data of this work space, and its checkpoint"
-            " is not at hand to do that: restore it (`git checkout`, `dvc checkout`) and name the"
-            " file, or register the run"
+            f"{candidate.name} was not evaluated on the data of this work space with its"
+            " thresholds, and its checkpoint is not at hand to do that: restore it (`git checkout`,"
+            " `dvc checkout`) and name the file, or register the run"
         )
     return resolve(f"models:/{config.model_name}/{number}", prefer=(".pt",))
 
@@ -94,7 +94,7 @@ def checkpoint_of(config: TrackingConfig, candidate: Candidate) -> Path:
 def _of_file(path: Path) -> Candidate:
     """A checkpoint or graph; its settings are in the run folder, if it lies in one."""
     settings = path.parent / PARAMETERS
-    known = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {}
+    known = read_json(settings, "`yolov2 train`") if settings.exists() else {}
     return Candidate(reference=str(path), name=str(path), parameters=flatten(known), weights=path)
 
 

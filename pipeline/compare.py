@@ -3,14 +3,16 @@
 A and B are MLflow runs, versions of the registered model (3, @champion) or checkpoints; several
 runs of one recipe, which differ in their seed, are joined by commas. Each further one is compared
 with A as well. Detections that an evaluation left are used if they are of the very data in the
-work space (equal digest); otherwise the checkpoint is evaluated anew. The pages go to
+work space (equal digest) by the same thresholds; otherwise the checkpoint
+is evaluated anew. The pages go to
 reports/compare/ and to MLflow.
 """
 
 import argparse
+import json
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from pipeline.comparison import compare
 from pipeline.comparison_page import write_page
 from pipeline.finding import Finding
 from pipeline.measured import Bench, Measured, Speed, measure_speed
-from pipeline.params.schema import load
+from pipeline.params.schema import TrackingConfig, load
 from pipeline.splits import check_split
 from pipeline.stage import run_stage
 from pipeline.tracking import log_comparison
@@ -33,6 +35,7 @@ from yolov2.evaluation.detections_file import read_detections
 from yolov2.evaluation.evaluate import evaluate_checkpoint
 from yolov2.evaluation.matches import match
 from yolov2.network.device import resolve_device
+from yolov2.section import require
 
 OUTPUT = paths.REPORTS / "compare"
 
@@ -56,10 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         digest=digest(tables)[evaluate.split],
         truth=ground_truth(tables, evaluate.split),
     )
-    sides = [
-        [find_candidate(params.tracking, name) for name in side.split(",") if name]
-        for side in chosen.sides
-    ]
+    sides = [_find_side(params.tracking, side) for side in chosen.sides]
     # all are found before the first is measured
     measured = [[measure(bench, candidate) for candidate in side] for side in sides]
     for other in measured[1:]:
@@ -90,11 +90,42 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("sides", nargs="+", metavar="A B", help="A, then what is held against it")
     parser.add_argument("--split", choices=("train", "val", "test"), help="default: evaluate.split")
-    parser.add_argument("--resamples", type=int, default=1000, metavar="N")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the resamples")
-    parser.add_argument("--pictures", type=int, default=8, metavar="N", help="images to show")
+    parser.add_argument("--resamples", type=_count(1), default=1000, metavar="N")
+    parser.add_argument("--seed", type=_count(0), default=0, metavar="N", help="of the resamples")
+    parser.add_argument("--pictures", type=_count(0), default=8, metavar="N", help="images to show")
     parser.add_argument("--output-dir", type=Path, default=OUTPUT, metavar="FOLDER")
     return parser
+
+
+def _count(least: int) -> Callable[[str], int]:
+    """Reads a whole number of at least ``least``."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {least} on, not {text}")
+        return int(text)
+
+    return number
+
+
+def _find_side(config: TrackingConfig, side: str) -> list[Candidate]:
+    """The runs of one side, each named once.
+
+    Raises:
+        ValueError: none is named, or one is named twice, or one does not exist.
+    """
+    names = [name for name in side.split(",") if name]
+    require(bool(names), f"'{side}' names no run, version or checkpoint")
+    found = [find_candidate(config, name) for name in names]
+    known = [one.run_id or one.reference for one in found]
+    twice = next(
+        (one.reference for one, key in zip(found, known, strict=True) if known.count(key) > 1), None
+    )
+    require(
+        twice is None,
+        f"{side}: {twice} is named twice, and the same run again says nothing about seeds",
+    )
+    return found
 
 
 def measure(bench: Bench, candidate: Candidate) -> Measured:
@@ -122,7 +153,7 @@ def measure(bench: Bench, candidate: Candidate) -> Measured:
 
 def _stored(bench: Bench, candidate: Candidate) -> Mapping[int, Detections] | None:
     """The detections that an evaluation left, if they are of the bench's very data."""
-    if candidate.run_id is None:
+    if candidate.run_id is None or not _same_thresholds(bench, candidate):
         return None
     with tempfile.TemporaryDirectory() as folder:
         file = download_detections(bench.params.tracking, candidate.run_id, Path(folder))
@@ -139,6 +170,15 @@ def _stored(bench: Bench, candidate: Candidate) -> Mapping[int, Detections] | No
             strict=True,
         )
     )
+
+
+def _same_thresholds(bench: Bench, candidate: Candidate) -> bool:
+    """Whether the candidate was evaluated with the thresholds of the bench."""
+    wanted = {
+        f"evaluate.{name}": json.dumps(asdict(bench.evaluate)[name])
+        for name in ("conf_threshold", "nms_threshold", "max_detections")
+    }
+    return all(candidate.parameters.get(name) == value for name, value in wanted.items())
 
 
 def _measured(

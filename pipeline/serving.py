@@ -161,6 +161,7 @@ def detect(
     thresholds = np.asarray(limits, dtype=np.float32)  # (C,)
     chosen = np.flatnonzero(scores > thresholds[class_ids])
     chosen = chosen[np.argsort(-scores[chosen], kind="stable")]
+    assert config.nms_threshold is not None, "_config fills it in"
     kept = chosen[suppress(boxes[chosen], class_ids[chosen], config.nms_threshold)]
     kept = kept[: config.max_detections]
     placed = letterbox.canvas_to_image(boxes[kept].astype(np.float64))

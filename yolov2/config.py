@@ -143,7 +143,7 @@ class DetectConfig(Section):
     """
 
     conf_threshold: float | None = None
-    nms_threshold: float = 0.5
+    nms_threshold: float | None = None
     max_detections: int = 300
     classes: tuple[str, ...] = ()
     image_size: int | None = None
@@ -155,6 +155,7 @@ class DetectConfig(Section):
             require_between("conf_threshold", self.conf_threshold, 0.0, 1.0)
         if self.image_size is not None:
             ModelConfig(image_size=self.image_size)  # the same rule
-        require_between("nms_threshold", self.nms_threshold, 0.0, 1.0)
+        if self.nms_threshold is not None:
+            require_between("nms_threshold", self.nms_threshold, 0.0, 1.0)
         require_between("max_detections", self.max_detections, 1, 100_000)
         require_between("batch_size", self.batch_size, 1, 1_000_000)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ def leave_evaluation(annotated: AnnotatedImages, lr: float, found: bool) -> str:
     return log_evaluation(
         load().tracking,
         training_run={"run_id": f"train-{lr}", "key": KEY, "parameters": {"train": {"lr": lr}}},
-        parameters={"train": {"lr": lr}, "evaluate": {"split": "val"}},
+        parameters={"train": {"lr": lr}, "evaluate": asdict(load().evaluate)},
         metrics={"AP": float(found)},
         artifacts=[folder / "metrics.json", folder / "evaluate" / NAME],
         identity=RunIdentity(data_digest={"val": annotated.digest}),
@@ -151,6 +152,28 @@ def test_run_on_other_data_needs_its_checkpoint(workspace: Path) -> None:
 def test_what_does_not_exist_is_named(workspace: Path, name: str, expected: str) -> None:
     with pytest.raises(ValueError, match=expected):
         compare.main([name, name])
+
+
+def test_detections_by_other_thresholds_are_not_compared(workspace: Path) -> None:
+    run_id = leave_evaluation(data(), 0.25, found=True)
+    text = Path("params.yaml").read_text()
+    assert "conf_threshold: 0.1\n" in text
+    Path("params.yaml").write_text(text.replace("conf_threshold: 0.1\n", "conf_threshold: 0.2\n"))
+    with pytest.raises(ValueError, match="was not evaluated on the data .* with its thresholds"):
+        compare.main([run_id, run_id])
+
+
+def test_a_run_named_twice_is_refused(workspace: Path) -> None:
+    run_id = leave_evaluation(data(), 0.25, found=True)
+    with pytest.raises(ValueError, match="is named twice, and the same run again says nothing"):
+        compare.main([f"{run_id},{run_id}", run_id])
+
+
+@pytest.mark.parametrize("option", ["--resamples=0", "--seed=-1", "--pictures=-3"])
+def test_counts_are_checked(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        compare.main(["a", "b", option])
+    assert "must be a whole number from" in capsys.readouterr().err
 
 
 def test_one_side_is_not_enough(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:

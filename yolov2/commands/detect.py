@@ -68,7 +68,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         {
             "conf_threshold": "lowest score (objectness times class probability) of a detection;"
             " without it the model file's own, 0.5 for a checkpoint",
-            "nms_threshold": "IoU above which the weaker of two boxes of a class goes",
+            "nms_threshold": "IoU above which the weaker of two boxes of a class goes;"
+            " default: that of the model file",
             "max_detections": "most detections of an image",
             "image_size": "side of the network's canvas in pixels, a multiple of 32; without it"
             " the one it was trained with",

@@ -138,6 +138,10 @@ def _folder(args: argparse.Namespace) -> Path:
     """Where the report goes: the folder asked for, or that of the model or the detections."""
     if args.save_dir:
         return Path(args.save_dir)
+    from yolov2.runtime.address import ADDRESS
+
+    if args.weights and ADDRESS.match(args.weights):
+        return Path()  # a registered model has no folder of its own here
     return Path(args.weights or args.detections[0]).parent
 
 

@@ -47,7 +47,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="without --data: an image or a folder of images, such as the model is made for",
     )
     parser.add_argument(
-        "--thresholds", metavar="FILE", help="thresholds.json of `yolov2 evaluate --split val`"
+        "--thresholds",
+        metavar="FILE",
+        help="thresholds.json of `yolov2 evaluate --split val`; default: the one beside --weights",
     )
     parser.add_argument(
         "--output-dir", default="exported", metavar="FOLDER", help="where to write the files"
@@ -102,7 +104,12 @@ def _evidence(args: argparse.Namespace, config: ExportConfig) -> "Evidence":
     """Of the data set, or of images alone."""
     from yolov2.export.evidence import Evidence, evidence_of, read_thresholds
 
-    thresholds = read_thresholds(Path(args.thresholds)) if args.thresholds else {}
+    beside = Path(args.weights).with_name("thresholds.json")
+    file = Path(args.thresholds) if args.thresholds else beside
+    found = bool(args.thresholds) or beside.exists()
+    thresholds = read_thresholds(file) if found else {}
+    if config.conf_threshold == "best_f1":
+        print(f"score thresholds: {file if found else 'none known, the files detect at 0.5'}")
     if args.data:
         from yolov2.commands.data import load_data
 

@@ -40,7 +40,15 @@ def read_image(source: Path | bytes) -> Image.Image:
         empty = not source if isinstance(source, bytes) else source.stat().st_size == 0
         problem = "empty (0 bytes)" if empty else "not an image that Pillow can read"
         raise ImageError(f"{name}: {problem}") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        Image.DecompressionBombError,
+        # Pillow's readers of GIF and TIFF give these for damaged files
+        IndexError,
+        TypeError,
+    ) as error:
         raise ImageError(f"{name}: cannot be decoded ({error})") from None
 
 

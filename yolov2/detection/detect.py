@@ -44,7 +44,8 @@ class Detector:
 
     ``network`` maps images (B, 3, S, S) in [0, 1] on ``device`` to decoded predictions
     (B, N, 5+C); S is ``image_size``. ``thresholds`` (C,) are those of the model file, which
-    ``config.conf_threshold`` overrides.
+    ``config.conf_threshold`` overrides, and ``nms_threshold`` stands for the config's, if that
+    has none.
     """
 
     network: Callable[[Tensor], Tensor]
@@ -52,6 +53,7 @@ class Detector:
     image_size: int
     device: torch.device
     thresholds: tuple[float, ...]
+    nms_threshold: float = 0.5
     config: DetectConfig = field(default_factory=DetectConfig)
 
     @classmethod
@@ -79,6 +81,7 @@ class Detector:
             image_size=side,
             device=opened.device,
             thresholds=manifest.thresholds,
+            nms_threshold=manifest.nms_threshold,
             config=config,
         )
 
@@ -117,6 +120,7 @@ class Detector:
     def detect(self, canvases: Sequence[Canvas]) -> list[Detections]:
         """Detections of images that lie on canvases, as one batch."""
         pixels, letterboxes = zip(*canvases, strict=True)
+        told = self.config.nms_threshold
         with torch.inference_mode():
             batch = torch.from_numpy(np.stack(pixels)).to(self.device)  # (B, S, S, 3)
             images = batch.permute(0, 3, 1, 2).float() / 255  # (B, 3, S, S), channels last
@@ -124,7 +128,7 @@ class Detector:
                 self.network(images),
                 letterboxes,
                 conf_threshold=self._class_thresholds(),
-                nms_threshold=self.config.nms_threshold,
+                nms_threshold=self.nms_threshold if told is None else told,
                 max_detections=self.config.max_detections,
                 multi_label=False,
             )

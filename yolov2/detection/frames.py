@@ -98,8 +98,13 @@ def _image_frame(one: Input, side: int) -> Frame | Unreadable:
         return Unreadable(name=one.name, problem=text)
     canvas, letterbox = letterbox_image(image, side)
     note = ""
-    if (pictures := _pictures(one.content)) > 1:
-        note = f"{one.name}: holds {pictures} pictures, only the first is looked at"
+    try:
+        pictures = _pictures(one.content)
+    except (OSError, SyntaxError, ValueError, IndexError, TypeError) as error:
+        note = f"{one.name}: damaged after its first picture ({error})"
+    else:
+        if pictures > 1:
+            note = f"{one.name}: holds {pictures} pictures, only the first is looked at"
     return Frame(name=one.name, image=image, canvas=canvas, letterbox=letterbox, note=note)
 
 

@@ -138,6 +138,8 @@ def _annotated(
     )
     require(len(images) > 0, f"{file}: it has no images")
     require(not images["image_id"].duplicated().any(), f"{file}: two images have the same id")
+    twice = sorted({n for n in categories.values() if list(categories.values()).count(n) > 1})
+    require(not twice, f"{file}: several categories are called '{', '.join(map(str, twice))}'")
     class_of = {category: names.index(categories[category]) for category in used}
     return AnnotatedImages(
         split=split,

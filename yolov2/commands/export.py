@@ -96,6 +96,10 @@ def run(args: argparse.Namespace) -> int:
     write_text(folder / "export.md", export_table(report))
     if without_int8:
         print("onnx-int8 was left out: it is calibrated on, and proven by, a data set (--data)")
+    if config.conf_threshold == "best_f1" and not evidence.thresholds:
+        print(
+            "no thresholds.json: the files detect at 0.5 (`yolov2 evaluate --split val` makes one)"
+        )
     print(f"report: {folder / 'export.md'}")
     return 0
 
@@ -106,10 +110,7 @@ def _evidence(args: argparse.Namespace, config: ExportConfig) -> "Evidence":
 
     beside = Path(args.weights).with_name("thresholds.json")
     file = Path(args.thresholds) if args.thresholds else beside
-    found = bool(args.thresholds) or beside.exists()
-    thresholds = read_thresholds(file) if found else {}
-    if config.conf_threshold == "best_f1":
-        print(f"score thresholds: {file if found else 'none known, the files detect at 0.5'}")
+    thresholds = read_thresholds(file) if args.thresholds or beside.exists() else {}
     if args.data:
         from yolov2.commands.data import load_data
 

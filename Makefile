@@ -18,7 +18,7 @@ BIN := .venv/bin
 STAMP := .venv/installed-$(shell cat requirements.lock pyproject.toml | cksum | tr ' ' '-')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint ui bench schedule lock clean
+.PHONY: help demo test test-all lint ui serve bench schedule lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -59,6 +59,9 @@ ui: $(STAMP) ## MLflow's pages on http://127.0.0.1:5000 (PORT=...)
 	       --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}" \
 	       --artifacts-destination '$(CURDIR)/mlartifacts' ;; \
 	esac
+
+serve: $(STAMP) ## the champion answers on http://127.0.0.1:5001/invocations (PORT=...)
+	@exec $(BIN)/python -m pipeline.serve $(if $(filter-out file,$(origin PORT)),--port $(PORT))
 
 bench: $(STAMP) ## the measurements of benchmarks/, each prints a table (BENCH=name: that one)
 	@found=no; for file in benchmarks/$(or $(BENCH),*).py; do \

@@ -19,10 +19,11 @@ import torch
 from benchmarks.support.side_by_side import medians, rows, timed
 from yolov2.config import DEFAULT_ANCHORS, DetectConfig
 from yolov2.detection.detect import Canvas, Detector
+from yolov2.detection.inputs import Input
 from yolov2.detection.outputs.coco_ids import RunningIds
 from yolov2.detection.outputs.names import Names
 from yolov2.detection.outputs.writers import open_writers
-from yolov2.detection.sources import Input, find_inputs
+from yolov2.detection.sources import find_inputs
 from yolov2.detection.stream import Detected, detect_inputs
 from yolov2.network.checkpoint import save_checkpoint
 from yolov2.network.yolov2 import YOLOv2

@@ -12,9 +12,10 @@ from typing import IO, Literal
 
 import yaml
 
+from pipeline import leash
 from pipeline.stage import TELEMETRY_OFF
 
-LEASH = Path(__file__).with_name("leash.py")
+LEASH = Path(leash.__file__)
 DVC_FILE = Path("dvc.yaml")
 
 Outcome = Literal["ran", "restored", "unchanged"]
@@ -108,7 +109,7 @@ def leashed(
     keep: int | None = None,
     log: Path | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Start ``command`` under ``flows/leash.py``; it is ended with all its children on leaving.
+    """Start ``command`` under ``pipeline/leash.py``; it is ended with all its children on leaving.
 
     Output goes to the file ``log``, or to the process's ``stdout`` pipe.
     """

@@ -18,12 +18,12 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Cancelled, Completed, Failed
 
-from flows.leash import end_with
 from flows.report import ap_table, class_table, headline, mlflow_page
 from flows.runs import close_dead_runs
 from flows.server import ServerConfig, use_prefect_api
 from flows.stages import Outcome, StageError, reproduce, run, stage_names
 from flows.workspace import WorkspaceBusyError, sole_pipeline
+from pipeline.leash import end_with
 from pipeline.stage import run_stage
 
 REGISTER = [sys.executable, "-m", "pipeline.register"]

@@ -69,11 +69,12 @@ def download_detections(config: TrackingConfig, run_id: str, folder: Path) -> Pa
         return Path(store.client.download_artifacts(run_id, DETECTIONS, str(folder)))
 
 
-def checkpoint_of(config: TrackingConfig, candidate: Candidate) -> Path:
+def find_checkpoint(config: TrackingConfig, candidate: Candidate) -> Path | None:
     """The candidate's checkpoint; that of a registered version is fetched from the store.
 
+    None if it is nowhere that we know of.
+
     Raises:
-        ValueError: it is nowhere that we know of.
         TrackingError: the store cannot be used.
     """
     if candidate.weights is not None:
@@ -83,12 +84,8 @@ def checkpoint_of(config: TrackingConfig, candidate: Candidate) -> Path:
         version = Registry(config).find("evaluation_run", str(candidate.run_id))
         number = version.number if version else None
     if number is None:
-        raise ValueError(
-            f"{candidate.name} was not evaluated on the data of this work space with its"
-            " thresholds, and its checkpoint is not at hand to do that: restore it (`git checkout`,"
-            " `dvc checkout`) and name the file, or register the run"
-        )
-    return resolve(f"models:/{config.model_name}/{number}", prefer=(".pt",))
+        return None
+    return resolve(f"models:/{config.model_name}/{number}", prefer=(".pt", ".onnx"))
 
 
 def _of_file(path: Path) -> Candidate:

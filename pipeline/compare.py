@@ -12,25 +12,21 @@ import argparse
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
 from pipeline import paths
-from pipeline.candidates import Candidate, checkpoint_of, download_detections, find_candidate
-from pipeline.comparison import compare
+from pipeline.candidates import Candidate, download_detections, find_candidate, find_checkpoint
 from pipeline.comparison_page import write_page
-from pipeline.finding import Finding
-from pipeline.measured import Bench, Measured, Speed, measure_speed
+from pipeline.finding import find
+from pipeline.measured import Bench, Measured, bench_of, measure_speed
 from pipeline.params.schema import TrackingConfig, load
-from pipeline.splits import check_split
 from pipeline.stage import run_stage
-from pipeline.tracking import log_comparison
-from yolov2.data.description import read_description
-from yolov2.data.table import LabelTables, digest
-from yolov2.detection.detections import Detections, ground_truth
+from pipeline.tracking import log_report
+from yolov2.detection.detections import Detections
 from yolov2.evaluation.detections_file import read_detections
 from yolov2.evaluation.evaluate import evaluate_checkpoint
 from yolov2.evaluation.matches import match
@@ -47,36 +43,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if len(chosen.sides) < 2:
         parser.error("name two or more to compare, for example: @champion @challenger")
     params = load()
-    tables = LabelTables.read(paths.ARTIFACTS)
-    wanted = {"split": chosen.split} if chosen.split else {}
-    evaluate = replace(params.evaluate, **wanted)
-    check_split(tables, evaluate.split)
-    bench = Bench(
-        params=params,
-        tables=tables,
-        root=read_description(Path(params.data.config)).root,
-        evaluate=evaluate,
-        digest=digest(tables)[evaluate.split],
-        truth=ground_truth(tables, evaluate.split),
-    )
+    bench = bench_of(params, chosen.split, chosen.device)
     sides = [_find_side(params.tracking, side) for side in chosen.sides]
     # all are found before the first is measured
-    measured = [[measure(bench, candidate) for candidate in side] for side in sides]
+    measured = [
+        [measure(bench, candidate, speed=chosen.speed) for candidate in side] for side in sides
+    ]
     for other in measured[1:]:
-        finding = Finding(
-            a=measured[0],
-            b=other,
-            bench=bench,
-            comparison=compare(
-                *([one.matches for one in side] for side in (measured[0], other)),
-                resamples=chosen.resamples,
-                seed=chosen.seed,
-            ),
-        )
+        finding = find(bench, measured[0], other, resamples=chosen.resamples, seed=chosen.seed)
         folder = chosen.output_dir / finding.folder_name()
         files = write_page(finding, folder, pictures=chosen.pictures)
-        run_id = log_comparison(
-            params.tracking, finding.name(), finding.figures(), finding.tags(), files
+        run_id = log_report(
+            params.tracking, "compare", finding.name(), finding.figures(), finding.tags(), files
         )
         print(finding.sentence())
         print(f"  {folder / 'comparison.html'}, MLflow run {run_id}")
@@ -93,6 +71,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--resamples", type=_count(1), default=1000, metavar="N")
     parser.add_argument("--seed", type=_count(0), default=0, metavar="N", help="of the resamples")
     parser.add_argument("--pictures", type=_count(0), default=8, metavar="N", help="images to show")
+    parser.add_argument(
+        "--device", default=None, help="auto, cpu, cuda, cuda:1, ...; default: train.device"
+    )
+    parser.add_argument(
+        "--no-speed", dest="speed", action="store_false", help="do not measure milliseconds"
+    )
     parser.add_argument("--output-dir", type=Path, default=OUTPUT, metavar="FOLDER")
     return parser
 
@@ -128,27 +112,43 @@ def _find_side(config: TrackingConfig, side: str) -> list[Candidate]:
     return found
 
 
-def measure(bench: Bench, candidate: Candidate) -> Measured:
-    """What a candidate detects on the bench's split.
+def measure(bench: Bench, candidate: Candidate, *, speed: bool = True) -> Measured:
+    """What a candidate detects on the bench's split, and how fast it is.
 
     Raises:
         ValueError: it has no detections of these data, and no checkpoint that could make them.
         TrackingError: the store cannot be used.
     """
-    found = _stored(bench, candidate)
-    if found is not None:
-        return _measured(bench, candidate, found, speed=None)
-    weights = checkpoint_of(bench.params.tracking, candidate)
-    evaluated = evaluate_checkpoint(
+    detections = stored = _stored(bench, candidate)
+    needed = stored is None or speed
+    weights = find_checkpoint(bench.params.tracking, candidate) if needed else None
+    if detections is None:
+        if weights is None:
+            raise ValueError(
+                f"{candidate.name} was not evaluated on the data of this work space with its"
+                " thresholds, and its checkpoint is not at hand to do that: restore it (`git"
+                " checkout`, `dvc checkout`) and name the file, or register the run"
+            )
+        detections = _evaluate(bench, candidate, weights)
+    return Measured(
+        candidate=candidate,
+        detections=detections,
+        matches=match(bench.truth, detections, len(bench.tables.class_names)),
+        evaluated_anew=stored is None,
+        speed=measure_speed(weights, bench.device) if speed and weights else None,
+    )
+
+
+def _evaluate(bench: Bench, candidate: Candidate, weights: Path) -> Mapping[int, Detections]:
+    return evaluate_checkpoint(
         weights,
         bench.tables,
         bench.root,
         bench.evaluate,
-        device=resolve_device(bench.params.train.device),
+        device=resolve_device(bench.device),
         num_workers=bench.params.train.num_workers,
         progress=partial(tqdm, desc=candidate.name, disable=None, leave=False, unit="batch"),
-    )
-    return _measured(bench, candidate, evaluated.detections, speed=measure_speed(weights))
+    ).detections
 
 
 def _stored(bench: Bench, candidate: Candidate) -> Mapping[int, Detections] | None:
@@ -179,20 +179,6 @@ def _same_thresholds(bench: Bench, candidate: Candidate) -> bool:
         for name in ("conf_threshold", "nms_threshold", "max_detections")
     }
     return all(candidate.parameters.get(name) == value for name, value in wanted.items())
-
-
-def _measured(
-    bench: Bench,
-    candidate: Candidate,
-    detections: Mapping[int, Detections],
-    speed: Speed | None,
-) -> Measured:
-    return Measured(
-        candidate=candidate,
-        detections=detections,
-        matches=match(bench.truth, detections, len(bench.tables.class_names)),
-        speed=speed,
-    )
 
 
 if __name__ == "__main__":

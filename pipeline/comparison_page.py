@@ -1,27 +1,17 @@
 """The report of a comparison: Markdown, one HTML file, JSON, pictures."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.comparison import Comparison, Difference
-from pipeline.comparison_pictures import draw_change, most_changed, save_class_plot
+from pipeline.comparison_details import ERRORS
+from pipeline.comparison_pictures import draw_change, save_class_plot
 from pipeline.finding import Finding
-from pipeline.measured import Measured
 from pipeline.report_page import cell, picture, table, write_pages
 from yolov2.data.images import read_image
-from yolov2.evaluation.hot import evaluator
 from yolov2.run_folder import write_json
 
 STEM = "comparison"
-ERRORS = {
-    "Cls": "wrong class",
-    "Loc": "badly placed",
-    "Both": "wrong class and badly placed",
-    "Dupe": "found twice",
-    "Bkg": "nothing there",
-    "Miss": "missed",
-}
-"""TIDE's types of errors (D. Bolya et al., 2020) in words."""
 
 
 def write_page(finding: Finding, folder: Path, *, pictures: int) -> list[Path]:
@@ -109,71 +99,64 @@ def _cells(one: Difference) -> list[str]:
 
 
 def _errors(finding: Finding) -> str:
-    """How many errors of each type the first run of each side makes, and what they cost."""
-    sides = [_error_types(finding, side[0]) for side in (finding.a, finding.b)]
-    counts, costs = ([side[key] for side in sides] for key in ("counts", "delta_ap"))
-    rows = [
-        [
-            meaning,
-            *(str(int(some[kind])) for some in counts),
-            *(f"{some[kind]:.4f}" for some in costs),
-        ]
-        for kind, meaning in ERRORS.items()
-    ]
+    """How many errors of each type a side makes, and what they cost; means over its runs."""
+    details = finding.details
+    rows = []
+    for kind, meaning in ERRORS.items():
+        a, b = details.errors_a[kind], details.errors_b[kind]
+        rows.append([meaning, f"{a.count:g}", f"{b.count:g}", f"{a.cost:.4f}", f"{b.cost:.4f}"])
     return table(["type", "A", "B", "AP50 that it costs A", "AP50 that it costs B"], rows)
-
-
-def _error_types(finding: Finding, one: Measured) -> Mapping[str, Mapping[str, float]]:
-    classes = len(finding.bench.tables.class_names)
-    judge = evaluator(finding.bench.truth, one.detections, classes)
-    judge.evaluate()
-    errors: Mapping[str, Mapping[str, float]] = judge.tide_errors()
-    return errors
 
 
 def _draw_changes(finding: Finding, folder: Path, count: int) -> Iterator[str]:
     """Write a picture of each; the Markdown that shows it."""
-    bench, (a, b) = finding.bench, (finding.a[0], finding.b[0])
-    files = dict(zip(bench.tables.images["image_id"], bench.tables.images["image"], strict=True))
-    changed = most_changed(bench.truth, a.detections, b.detections, count)
-    for number, (image_id, before, after) in enumerate(changed, start=1):
+    bench, sides = finding.bench, (finding.a[0], finding.b[0])
+    several = max(finding.comparison.runs) > 1
+    if several:
+        yield "F1 is the mean over the runs of a side; the pictures show the first run of each."
+    for number, one in enumerate(finding.details.images[:count], start=1):
         name = f"changed-{number}.jpg"
+        first = "first of " if several else ""
         drawn = draw_change(
-            read_image(bench.root / files[image_id]),
-            bench.truth[image_id],
-            [one.detections[image_id] for one in (a, b)],
+            read_image(bench.root / one.image),
+            bench.truth[one.image_id],
+            [side.detections[one.image_id] for side in sides],
             bench.tables.class_names,
-            ["annotated", f"A: F1 {before:.2f}", f"B: F1 {after:.2f}"],
+            ["annotated", f"{first}A: F1 {one.before:.2f}", f"{first}B: F1 {one.after:.2f}"],
         )
         drawn.save(folder / name, quality=88)
-        title = f"{files[image_id]}: F1 {before:.2f} -> {after:.2f}"
+        title = f"{one.image}: F1 {one.before:.2f} -> {one.after:.2f}"
         yield f"{cell(title)}\n\n{picture(title, name)}"
 
 
 def _settings(finding: Finding) -> str:
-    """Settings that have another value on one side, of the first run of each."""
-    a, b = (side[0].candidate.parameters for side in (finding.a, finding.b))
-    if not a or not b:
-        return "Not known of both: a checkpoint alone does not tell its settings."
-    names = sorted(name for name in {*a, *b} if a.get(name) != b.get(name))
-    if not names:
-        return "None."
-    rows = [[cell(name), *(cell(side.get(name, "-")) for side in (a, b))] for name in names]
-    return table(["setting", "A", "B"], rows)
+    """Settings that have another value on one side, then those that vary within both alike."""
+    settings = finding.details.settings
+    if settings is None:
+        return "Not known of all: a checkpoint alone does not tell its settings."
+    rows = [
+        [cell(one.name), cell(", ".join(one.a)), cell(", ".join(one.b))]
+        for one in settings
+        if one.differs
+    ]
+    alike = [f"{cell(one.name)} ({cell(', '.join(one.a))})" for one in settings if not one.differs]
+    within = [f"The same on both sides, but not in all runs: {'; '.join(alike)}."] if alike else []
+    between = table(["setting", "A", "B"], rows) if rows else "None."
+    return "\n\n".join([between, *within])
 
 
 def _candidates(finding: Finding) -> str:
     rows = []
     for letter, side in (("A", finding.a), ("B", finding.b)):
         for one in side:
-            speed, size = one.speed, "-"
+            speed, size = one.speed, "not measured (its file is not at hand, or --no-speed)"
             if speed is not None:
                 size = f"{speed.bytes / 1e6:.1f} MB, {speed.latency_ms:.1f} ms an image of"
-                size += f" {speed.image_size} px ({speed.threads} threads)"
-            source = "evaluated now" if speed is not None else "stored detections"
+                size += f" {speed.image_size} px ({speed.device}, {speed.threads} threads)"
+            source = "evaluated now" if one.evaluated_anew else "stored detections"
             known = one.candidate.run_id or "-"
             rows.append([letter, cell(one.candidate.name), cell(known), source, size])
     digest = finding.bench.digest
     return f"Data: {finding.bench.split} split, digest `{digest}`; the same for all.\n\n" + table(
-        ["side", "name", "MLflow run", "detections", "size and speed (CPU)"], rows
+        ["side", "name", "MLflow run", "detections", "size and speed"], rows
     )

@@ -1,6 +1,6 @@
 """Pictures of a comparison: the classes' differences with intervals, and single images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pipeline.comparison import Comparison, Difference
 from yolov2.detection.detections import Detections, GroundTruth
 from yolov2.detection.draw import MARGIN, PANEL_SIDE, draw_detections, draw_ground_truth
-from yolov2.evaluation.matching import MATCH_SCORE, image_scores
+from yolov2.evaluation.matching import MATCH_SCORE
 
 SHOWN_CLASSES = 40
 BETTER, WORSE, UNDECIDED = "#0072b2", "#d55e00", "#777777"
@@ -44,20 +44,6 @@ def _look(one: Difference) -> tuple[str, str]:
     if one.verdict == "B is better":
         return BETTER, ">"
     return (WORSE, "<") if one.verdict == "A is better" else (UNDECIDED, "o")
-
-
-def most_changed(
-    truth: Mapping[int, GroundTruth],
-    a: Mapping[int, Detections],
-    b: Mapping[int, Detections],
-    count: int,
-) -> list[tuple[int, float, float]]:
-    """Image id and F1 of A and of B, of the ``count`` images where these differ most."""
-    before = {score.image_id: score.f1 for score in image_scores(truth, a)}
-    after = {score.image_id: score.f1 for score in image_scores(truth, b)}
-    changed = [i for i in before if before[i] != after[i]]
-    changed.sort(key=lambda i: (-abs(after[i] - before[i]), i))
-    return [(i, before[i], after[i]) for i in changed[:count]]
 
 
 def draw_change(

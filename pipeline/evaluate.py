@@ -33,6 +33,7 @@ from yolov2.evaluation.metrics import Evaluation
 from yolov2.evaluation.report import write_report
 from yolov2.evaluation.thresholds import best_thresholds, write_thresholds
 from yolov2.runtime.model_file import open_model
+from yolov2.runtime.thresholds import file_hash
 
 VAL = "val"
 
@@ -65,7 +66,8 @@ def main() -> None:
     if annotated.split != VAL:
         others = annotated_images(tables, VAL, root)
         matches = match(others.truth, detections_of(others), len(tables.class_names))
-    write_thresholds(paths.THRESHOLDS, best_thresholds(matches, tables.class_names), VAL)
+    best = best_thresholds(matches, tables.class_names)
+    write_thresholds(paths.THRESHOLDS, best, VAL, file_hash(paths.BEST))
     print(describe(evaluation))
     _track(params, evaluation)
 

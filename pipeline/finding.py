@@ -1,14 +1,22 @@
 """What a comparison found, as a sentence, as figures and as JSON."""
 
+import hashlib
+import json
 import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from pipeline.comparison import Comparison, Difference
+from pipeline.candidates import Candidate
+from pipeline.comparison import Comparison, Difference, compare
+from pipeline.comparison_details import Details, details_of
 from pipeline.measured import Bench, Measured
 from pipeline.report_page import cell
+
+SCHEMA = 1
+"""Version of ``comparison.json``; another one when a key changes its meaning."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +27,7 @@ class Finding:
     b: Sequence[Measured]
     bench: Bench
     comparison: Comparison
+    details: Details
 
     def name(self) -> str:
         """``version 2 against version 1``."""
@@ -26,12 +35,14 @@ class Finding:
         return f"{b} against {a}"
 
     def folder_name(self) -> str:
-        """The first runs of both sides, and how many more, as the name of a folder."""
+        """The first runs of both sides, and how many more; other sides have another name."""
         more = [f"+{len(side) - 1}" if len(side) > 1 else "" for side in (self.b, self.a)]
         b, a = (
             side[0].candidate.name[-40:] + n for side, n in zip((self.b, self.a), more, strict=True)
         )
-        return re.sub(r"[^\w.@+-]+", "-", f"{b}-against-{a}").strip("-")
+        whole = [[_identity(one.candidate) for one in side] for side in (self.b, self.a)]
+        mark = hashlib.sha256(json.dumps([self.bench.split, whole]).encode()).hexdigest()[:8]
+        return re.sub(r"[^\w.@+-]+", "-", f"{b}-against-{a}-{mark}").strip("-")
 
     def sentence(self) -> str:
         """The verdict with its figures."""
@@ -71,9 +82,16 @@ class Finding:
         }
 
     def content(self) -> dict[str, Any]:
-        """The report for programs; what is undefined is null."""
+        """The report for programs; what is undefined is null.
+
+        ``AP``, ``AP50`` and each class have the figures of A and B, their difference, its interval
+        (``low``, ``high``) and verdict; ``errors`` the count and cost of each type of error;
+        ``images_changed`` the F1 of each image before and after, most changed first;
+        ``settings`` the values on each side; ``candidates`` size and speed.
+        """
         comparison, names = self.comparison, self.bench.tables.class_names
         return {
+            "schema": SCHEMA,
             "verdict": comparison.ap.verdict,
             "split": self.bench.split,
             "data_digest": self.bench.digest,
@@ -94,7 +112,23 @@ class Finding:
                 letter: [_described(one) for one in side]
                 for letter, side in (("A", self.a), ("B", self.b))
             },
+            **self.details.content(),
         }
+
+
+def find(
+    bench: Bench, a: Sequence[Measured], b: Sequence[Measured], *, resamples: int, seed: int
+) -> Finding:
+    """Compare two sides that were measured on ``bench``; nothing is printed or written."""
+    comparison = compare(
+        *([one.matches for one in side] for side in (a, b)), resamples=resamples, seed=seed
+    )
+    return Finding(a=a, b=b, bench=bench, comparison=comparison, details=details_of(bench, a, b))
+
+
+def _identity(candidate: Candidate) -> str:
+    """What tells a candidate from every other: its run, else where its file lies."""
+    return candidate.run_id or str(Path(candidate.reference).resolve())
 
 
 def _json(one: Difference) -> dict[str, Any]:
@@ -118,6 +152,6 @@ def _described(one: Measured) -> dict[str, Any]:
         "name": candidate.name,
         "run_id": candidate.run_id,
         "version": candidate.version,
-        "evaluated_anew": one.speed is not None,
+        "evaluated_anew": one.evaluated_anew,
         "speed": asdict(one.speed) if one.speed else None,
     }

@@ -24,6 +24,10 @@ from pipeline.worktree import read_work_tree
 
 DVC_FILE = Path("dvc.yaml")
 DVC_LOCK = Path("dvc.lock")
+REQUIREMENTS = Path("requirements.lock")
+
+REPRODUCES = "YOLOV2_REPRODUCES"
+"""Environment variable: the id of the run that this process repeats (``pipeline.reproduce``)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,8 @@ class RunIdentity:
     ``data_digest`` is the sha256 per split and of ``all``; ``data`` the rest of
     ``dataset.json``; ``dependencies`` the md5 of each file that the stage reads; ``patch`` the
     difference of the work tree to ``git_commit`` (git's own format, empty when clean).
+    ``files`` are ``dvc.lock`` and ``params.yaml`` as they lie; ``requirements_lock`` is a sha256,
+    and ``reproduces`` the run that this one repeats.
     """
 
     git_commit: str | None = None
@@ -46,6 +52,9 @@ class RunIdentity:
     versions: Mapping[str, str] = field(default_factory=dict)
     hardware: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
+    requirements_lock: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    reproduces: str | None = None
 
     @property
     def git_dirty(self) -> bool:
@@ -53,8 +62,9 @@ class RunIdentity:
         return bool(self.patch)
 
     def as_dict(self) -> dict[str, Any]:
-        """All fields but the patch, ready for JSON."""
-        return {k: v for k, v in asdict(self).items() if k != "patch"} | {"dirty": self.git_dirty}
+        """All fields but the patch and the files, ready for JSON."""
+        fields = {k: v for k, v in asdict(self).items() if k not in ("patch", "files")}
+        return fields | {"dirty": self.git_dirty}
 
 
 def collect_identity(stage: str | None = None) -> RunIdentity:
@@ -78,7 +88,15 @@ def collect_identity(stage: str | None = None) -> RunIdentity:
         versions={"python": platform.python_version()} | _packages(),
         hardware=_hardware(),
         command=shlex.join(sys.orig_argv),
+        requirements_lock=_file_hash(REQUIREMENTS, "sha256") if REQUIREMENTS.exists() else None,
+        files={path.name: _text(path) for path in (DVC_LOCK, PARAMS) if path.exists()},
+        reproduces=os.environ.get(REPRODUCES) or None,
     )
+
+
+def _text(path: Path) -> str:
+    # bytes that are not UTF-8, and line ends, as they lie
+    return path.read_bytes().decode(errors="surrogateescape")
 
 
 def _stage_dependencies(stage: str | None) -> dict[str, str]:
@@ -133,7 +151,7 @@ def _packages() -> dict[str, str]:
 
 
 def _hardware() -> dict[str, str]:
-    """Processor, cores, memory and, where this process has loaded torch, the GPU."""
+    """Processor, cores, memory and, where this process has loaded torch, threads and GPU."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if os.name == "posix" else 0
     facts = {
         "system": platform.platform(),
@@ -142,6 +160,8 @@ def _hardware() -> dict[str, str]:
         "memory_gib": f"{pages / 2**30:.1f}",
     }
     torch = sys.modules.get("torch")  # a command that does not compute must not wait for torch
+    if torch is not None:
+        facts["threads"] = str(torch.get_num_threads())
     if torch is not None and torch.cuda.is_available():
         facts["gpu"] = torch.cuda.get_device_name()
         facts["cuda"] = str(torch.version.cuda)

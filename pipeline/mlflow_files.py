@@ -41,3 +41,20 @@ def fetch(store: Store, address: str, cache: Path) -> Path:
         raise store_address.unusable(store.uri, error) from error
     # under its name only when it is whole
     return Path(got).replace(target)
+
+
+def fetch_model(store: Store, model_id: str, cache: Path) -> Path:
+    """The folder of a logged model: where it lies on this machine, else fetched once.
+
+    Raises:
+        TrackingError: it cannot be read.
+    """
+    with store.answering():
+        place = str(store.client.get_logged_model(model_id).artifact_location)
+    folder = fetch(store, place, cache / model_id)
+    if not (folder / "MLmodel").is_file():
+        raise store_address.TrackingError(
+            f"{folder} does not hold the model that the store says is there: move its files back,"
+            " or register the model again"
+        )
+    return folder

@@ -45,13 +45,15 @@ class Store:
         """The run with this id, None if the experiment has none (or a deleted one)."""
         return self._first(f"attributes.run_id = '{run_id}'")
 
-    def find_finished(self, tags: Mapping[str, str]) -> "Run | None":
-        """The newest finished run with these tags."""
+    def find_finished(self, tags: Mapping[str, str], *, oldest: bool = False) -> "Run | None":
+        """The newest (or oldest) finished run with these tags."""
         wanted = [f"tags.`{name}` = '{value}'" for name, value in tags.items()]
-        return self._first(" and ".join(["attributes.status = 'FINISHED'", *wanted]))
+        order = "ASC" if oldest else "DESC"
+        return self._first(" and ".join(["attributes.status = 'FINISHED'", *wanted]), order)
 
-    def _first(self, wanted: str) -> "Run | None":
-        found = self.client.search_runs([self.experiment_id], wanted, max_results=1)
+    def _first(self, wanted: str, order: str = "DESC") -> "Run | None":
+        by = [f"attributes.start_time {order}"]
+        found = self.client.search_runs([self.experiment_id], wanted, max_results=1, order_by=by)
         return found[0] if found else None
 
     def begin_run(self, name: str, tags: Mapping[str, str]) -> "Run":

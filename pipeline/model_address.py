@@ -11,6 +11,7 @@ from pipeline import store_address
 from pipeline.mlflow_files import fetch, model_files
 from pipeline.params.schema import TrackingConfig
 from pipeline.registry import Registry
+from yolov2.runtime.thresholds import THRESHOLDS
 from yolov2.section import require
 
 ADDRESS = re.compile(r"models:/(?P<name>[^/@:]+)(?:@(?P<alias>[^/@:]+)|/(?P<number>\d+))")
@@ -42,10 +43,13 @@ def find(address: str, suffixes: Sequence[str]) -> Path:
     source = registry.store.client.get_model_version(registry.name, str(number)).source
     model_id = str(source).rsplit("/", 1)[-1]
     files = model_files(registry.store, model_id)
+    cache = CACHE.expanduser() / model_id
     for suffix in suffixes:
         for name, place in files.items():
             if name.endswith(suffix):
-                return fetch(registry.store, place, CACHE.expanduser() / model_id)
+                if suffix == ".pt" and THRESHOLDS in files:  # is looked for beside it
+                    fetch(registry.store, files[THRESHOLDS], cache)
+                return fetch(registry.store, place, cache)
     raise ValueError(
         f"{address} has no file that ends in {', '.join(suffixes)} (it has: {', '.join(files)})"
     )

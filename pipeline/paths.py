@@ -14,11 +14,12 @@ DATASET = ARTIFACTS / "dataset.json"
 ANCHORS = ARTIFACTS / "anchors.json"
 TRAIN_RUN = ARTIFACTS / "train_run.json"
 EVALUATE_RUN = ARTIFACTS / "evaluate_run.json"
-THRESHOLDS = ARTIFACTS / "thresholds.json"
 
 MODELS = Path("models")
 BEST = MODELS / "best.pt"
 LAST = MODELS / "last.pt"
+# beside its checkpoint, so that `yolov2 detect --weights models/best.pt` finds it
+THRESHOLDS = MODELS / "thresholds.json"
 EXPORTED = MODELS / "exported"
 ONNX = EXPORTED / "model.onnx"
 TORCHSCRIPT = EXPORTED / "model.torchscript"

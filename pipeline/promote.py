@@ -1,97 +1,152 @@
-"""``python -m pipeline.promote``: the challenger becomes champion if it is better.
+"""``python -m pipeline.promote``: the challenger becomes champion if the evidence says so.
 
-Better is a higher average precision on the same data. Exit status 0: the challenger is (now)
-the champion; 3: it was refused; 1: there is nothing to decide on.
+Both are measured on the same evaluation split (stored detections of the very same data, else
+evaluated anew) and judged by the rules in params.yaml, section promote. The decision is a page
+in reports/promotion/, tags of the version and a run in MLflow. Exit status 0: the challenger is
+(now) the champion; 3: it was refused; 1: there is nothing to decide on.
 """
 
-from dataclasses import dataclass
+import argparse
+import getpass
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 
-from pipeline.params.schema import TrackingConfig, load
-from pipeline.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry, Version
+from pipeline import paths
+from pipeline.aliases import move_champion
+from pipeline.comparison_page import write_page
+from pipeline.finding import Finding
+from pipeline.params.schema import Params, load
+from pipeline.promotion_evidence import gather
+from pipeline.promotion_page import Decision, write_decision
+from pipeline.promotion_rules import Evidence, judge
+from pipeline.registry import CHALLENGER, CHAMPION, Registry, Version
 from pipeline.stage import run_stage
+from pipeline.tracking import log_report
+from yolov2.section import require
 
 REFUSED = 3
+OUTPUT = paths.REPORTS / "promotion"
+
+Gather = Callable[[Params, Registry, Version, Version | None], tuple[Evidence, Finding | None]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Decision:
-    """Whether the challenger takes over, and the sentence that says why."""
-
-    promote: bool
-    reason: str
-
-
-def main() -> int:
-    """Decide, move the aliases, print the decision."""
-    return promote(load().tracking)
-
-
-def promote(config: TrackingConfig) -> int:
-    """Promote the challenger or refuse it; the exit status.
-
-    Raises:
-        ValueError: no version is registered as challenger, or one lacks its evaluation.
-        TrackingError: the store cannot be used.
-    """
-    registry = Registry(config)
-    challenger, champion = registry.with_alias(CHALLENGER), registry.with_alias(CHAMPION)
-    if challenger is None:
-        raise ValueError(
-            f"no version of {registry.name} is the {CHALLENGER}: run `python -m pipeline.register`"
-        )
-    if champion is not None and champion.number == challenger.number:
-        print(f"version {champion.number} of {registry.name} is the {CHAMPION} already")
-        return 0
-    decision = decide(challenger, champion)
-    if decision.promote:
-        if champion is not None:
-            registry.set_alias(PREVIOUS, champion.number)
-        registry.set_alias(CHAMPION, challenger.number)
-    registry.set_tags(challenger.number, {"decision": decision.reason})
-    verdict = f"promoted to {CHAMPION}" if decision.promote else "refused"
-    print(f"version {challenger.number} of {registry.name} {verdict}: {decision.reason}")
-    return 0 if decision.promote else REFUSED
-
-
-def decide(challenger: Version, champion: Version | None) -> Decision:
-    """Whether ``challenger`` scores higher than ``champion`` on the same data.
-
-    Raises:
-        ValueError: one of them was registered without its evaluation.
-    """
-    split, score = _tag(challenger, "split"), float(_tag(challenger, "AP"))
-    if champion is None:
-        return Decision(promote=True, reason=f"{split} AP {score:.4f}, and it is the first")
-    other_split, other = _tag(champion, "split"), float(_tag(champion, "AP"))
-    data, other_data = _tag(challenger, "data_digest"), _tag(champion, "data_digest")
-    if (split, data) != (other_split, other_data):
-        return Decision(
-            promote=False,
-            reason=(
-                f"it was evaluated on other data ({split} {data[:12]}) than the {CHAMPION},"
-                f" version {champion.number} ({other_split} {other_data[:12]}): evaluate both on"
-                " the same data"
-            ),
-        )
-    better = score > other
-    relation = "higher than" if better else "not higher than"
-    return Decision(
-        promote=better,
-        reason=(
-            f"{split} AP {score:.4f} is {relation} the {other:.4f} of the {CHAMPION}, version"
-            f" {champion.number}, on the same data"
-        ),
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Decide, write the page, move the aliases, print the decision; the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.promote",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", type=int, metavar="N", help="default: alias challenger")
+    parser.add_argument("--dry-run", action="store_true", help="decide and write the page only")
+    parser.add_argument("--force", action="store_true", help="promote although a rule says no")
+    parser.add_argument("--reason", default="", help="why, with --force; kept with the version")
+    chosen = parser.parse_args(arguments)
+    if chosen.force != bool(chosen.reason.strip()):
+        parser.error("--force and --reason TEXT go together: who forces says why")
+    return promote(
+        load(), number=chosen.version, dry_run=chosen.dry_run, forced=chosen.reason.strip()
     )
 
 
-def _tag(version: Version, name: str) -> str:
-    try:
-        return version.tags[name]
-    except KeyError:
-        raise ValueError(
-            f"version {version.number} has no tag '{name}': it was not registered by"
-            " `python -m pipeline.register`, so there is nothing to compare"
-        ) from None
+def promote(
+    params: Params,
+    *,
+    number: int | None = None,
+    dry_run: bool = False,
+    forced: str = "",
+    evidence_of: Gather = gather,
+) -> int:
+    """Promote version ``number`` (default: the challenger) or refuse it; the exit status.
+
+    Raises:
+        ValueError: there is no such version, or one lacks what the rules look at.
+        TrackingError: the store cannot be used.
+    """
+    registry = Registry(params.tracking)
+    challenger, champion = _wanted(registry, number), registry.with_alias(CHAMPION)
+    if champion is not None and champion.number == challenger.number:
+        print(f"version {champion.number} of {registry.name} is the {CHAMPION} already")
+        return 0
+    evidence, finding = evidence_of(params, registry, challenger, champion)
+    decision = Decision(
+        model=registry.name,
+        evidence=evidence,
+        checks=judge(evidence, params.promote),
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        by=getpass.getuser(),
+        forced=forced,
+    )
+    files = _pages(decision, finding)
+    if not dry_run:
+        if decision.promote:
+            expected = champion.number if champion else None
+            move_champion(registry, challenger.number, expected=expected)
+        _record(params, registry, decision, files)
+    print(f"{decision.sentence()}{' (dry run: nothing was changed)' if dry_run else ''}")
+    print(f"  {files[1]}")
+    return 0 if decision.promote else REFUSED
+
+
+def _wanted(registry: Registry, number: int | None) -> Version:
+    """The version to decide on.
+
+    Raises:
+        ValueError: it does not exist.
+    """
+    if number is None:
+        found, missing = registry.with_alias(CHALLENGER), f"is the {CHALLENGER}"
+    else:
+        found, missing = registry.with_number(number), f"has the number {number}"
+    require(
+        found is not None,
+        f"no version of {registry.name} {missing}: run `python -m pipeline.register`",
+    )
+    assert found is not None
+    return found
+
+
+def _pages(decision: Decision, finding: Finding | None) -> list[Path]:
+    """The files of the decision, its page (Markdown, HTML) first."""
+    champion = decision.evidence.champion
+    against = f"-against-{champion.number}" if champion else ""
+    folder = OUTPUT / f"{decision.model}-{decision.number}{against}"
+    compared: list[Path] = []
+    if finding is not None:
+        compared = write_page(finding, folder / "comparison", pictures=4)
+    page = Path("comparison") / "comparison.html" if compared else None
+    return [*write_decision(decision, folder, page), *compared]
+
+
+def _record(params: Params, registry: Registry, decision: Decision, files: Sequence[Path]) -> None:
+    """The decision as a run, and as tags of the version that point to it."""
+    evidence = decision.evidence
+    champion = evidence.champion
+    tags = {
+        "promotion.verdict": decision.verdict,
+        "promotion.model": decision.model,
+        "promotion.version": str(decision.number),
+        "promotion.against": str(champion.number) if champion else "none",
+        "split": evidence.split,
+        f"data.{evidence.split}": evidence.digest,
+    }
+    figures = {"promotion/AP": evidence.challenger.ap}
+    if evidence.comparison is not None:
+        ap = evidence.comparison.ap
+        figures |= {"promotion/AP_difference": ap.difference, "promotion/AP_low": ap.low}
+    name = f"promote-{decision.model}-{decision.number}-{decision.verdict}"
+    run_id = log_report(params.tracking, "promote", name, figures, tags, files)
+    kept = {
+        "decision": decision.sentence(),
+        "decision.verdict": decision.verdict,
+        "decision.at": decision.at,
+        "decision.by": decision.by,
+        "decision.run": run_id,
+    }
+    if decision.verdict == "forced":
+        kept["forced"] = decision.forced
+    registry.set_tags(decision.number, {name: text[:5000] for name, text in kept.items()})
 
 
 if __name__ == "__main__":

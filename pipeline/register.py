@@ -15,7 +15,7 @@ from pipeline.evaluation_files import read_json
 from pipeline.identity import RunIdentity, collect_identity
 from pipeline.mlflow_connection import connect
 from pipeline.params.schema import TrackingConfig, load
-from pipeline.registry import CHALLENGER, Registry, Version
+from pipeline.registry import CHALLENGER, PASSED, PROVEN, Registry, Version
 from pipeline.stage import run_stage
 from pipeline.tracking import log_evaluation, resolve_training_run
 from yolov2.evaluation.figures import flat_metrics
@@ -61,6 +61,7 @@ def register(config: TrackingConfig) -> str:
     run_id, model_id = resolve_training_run(config, training, paths.HISTORY, identity)
     evaluated = _evaluated(config, training, evaluation, scores, identity)
     tags = _tags(evaluated, sha256, run_id, training, identity)
+    tags |= {"parity": PROVEN, "validation": _validation(evaluated)}
     registry = Registry(config)
     known = registry.find("onnx_sha256", sha256)
     if known is not None:
@@ -146,8 +147,22 @@ def _tags(
     return {name: value for name, value in tags.items() if value}
 
 
+def _validation(evaluated: Evaluated) -> str:
+    """Whether the data set's check passed, for the data that the model was evaluated on."""
+    report = read_json(paths.VALIDATION, "`dvc repro validate`")
+    if not report["passed"]:
+        return f"{paths.VALIDATION} says that the data set failed its check"
+    if report["digest"].get(evaluated.split) != evaluated.data_digest:
+        return f"{paths.VALIDATION} is of other data than the evaluation"
+    return PASSED
+
+
 def _files() -> dict[str, Path]:
-    present = {"torchscript": paths.TORCHSCRIPT, "checkpoint": paths.BEST}
+    present = {
+        "torchscript": paths.TORCHSCRIPT,
+        "checkpoint": paths.BEST,
+        "thresholds": paths.THRESHOLDS,
+    }
     return {"onnx": paths.ONNX} | {n: path for n, path in present.items() if path.is_file()}
 
 

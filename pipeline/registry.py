@@ -18,6 +18,8 @@ from pipeline.params.schema import TrackingConfig
 from pipeline.served_model import save_served_model
 
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
+PROVEN, PASSED = "proven", "passed"
+"""What the tags ``parity`` and ``validation`` of a version say when all is well."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,13 @@ class Registry:
             return {}
         found = self.store.client.get_registered_model(self.name).aliases
         return {alias: int(number) for alias, number in found.items()}
+
+    def tag(self, name: str) -> str | None:
+        """A tag of the registered model itself; None if it has none of that name."""
+        if not self._exists():
+            return None
+        tags: Mapping[str, str] = self.store.client.get_registered_model(self.name).tags
+        return tags.get(name)
 
     def with_alias(self, alias: str) -> Version | None:
         """The version that ``alias`` points to, if any."""

@@ -40,8 +40,9 @@ TRAINING_COLUMNS = {
 }
 """What an epoch's row of ``history.csv`` holds, besides epoch, step and validation metrics."""
 
-NOT_OF_TRAINING = ("evaluate", "export", "tracking", "schedule")
-NOT_OF_EVALUATION = ("export", "tracking", "schedule")
+NOT_OF_TRAINING = ("evaluate", "export", "tracking", "promote", "schedule")
+NOT_OF_EXPORT = ("tracking", "promote", "schedule")
+NOT_OF_EVALUATION = ("export", *NOT_OF_EXPORT)
 """Sections of ``params.yaml`` that cannot change what the run measures."""
 
 
@@ -156,6 +157,7 @@ def run_tags(stage: str, key: str, identity: RunIdentity) -> dict[str, str]:
         "dvc.key": key,
         "dvc.exp": identity.dvc_experiment,
         "dvc.lock": identity.dvc_lock,
+        "reproduces": identity.reproduces,
         "git.commit": identity.git_commit,
         "git.branch": identity.git_branch,
         "git.dirty": str(identity.git_dirty).lower(),

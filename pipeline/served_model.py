@@ -4,7 +4,7 @@ import base64
 import logging
 import warnings
 from collections.abc import Mapping
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from io import BytesIO
 from pathlib import Path
 from shutil import copyfile
@@ -17,6 +17,7 @@ from PIL import Image
 from yolov2.config import DetectConfig
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
     from mlflow.models import ModelSignature
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,6 +26,7 @@ SERVED_MODULES = (
     "yolov2/boxes.py",
     "yolov2/config.py",
     "yolov2/data/__init__.py",
+    "yolov2/data/given_image.py",
     "yolov2/data/images.py",
     "yolov2/runtime/__init__.py",
     "yolov2/runtime/manifest.py",
@@ -64,6 +66,36 @@ def save_served_model(
             input_example=_example(),
             pip_requirements=[f"{name}=={version(name)}" for name in SERVED_PACKAGES],
         )
+
+
+def unfit(folder: Path) -> tuple[list[str], list[str]]:
+    """How this Python's packages differ from those that the model in ``folder`` was saved with.
+
+    The first list is what may fail: a package is missing, or its major version is another.
+    """
+    failing, differing = [], []
+    for line in (folder / "requirements.txt").read_text(encoding="utf-8").split():
+        name, _, wanted = line.partition("==")
+        try:
+            here = version(name)
+        except PackageNotFoundError:
+            failing.append(f"{name} is missing, {wanted} is wanted")
+            continue
+        if here.split(".")[0] != wanted.split(".")[0]:
+            failing.append(f"{name} is {here} instead of {wanted}")
+        elif here != wanted:
+            differing.append(f"{name} is {here} instead of {wanted}")
+    return failing, differing
+
+
+def scoring_app(folder: Path) -> "FastAPI":
+    """MLflow's scoring server, as ``mlflow models serve`` runs it, for the model in ``folder``."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*Any type hint is inferred as AnyType")
+        from mlflow.pyfunc import load_model, scoring_server
+
+        app: FastAPI = scoring_server.init(load_model(str(folder)))
+    return app
 
 
 def _signature() -> "ModelSignature":

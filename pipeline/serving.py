@@ -2,13 +2,12 @@
 
 This file travels with the model ("models from code") together with the few modules of
 ``yolov2`` that it imports, so that a served model sees the same pixels as training does. A
-request may hold images only as their bytes; no path or address in it is ever opened.
+request may hold images only as their bytes; no path or address in it is ever opened. Who calls
+``predict`` in Python may also pass ``Path`` objects and arrays, which JSON, CSV and Parquet cannot.
 
 Letters of the shapes: B images, N boxes of an image, C classes, S side of the canvas in pixels.
 """
 
-import base64
-import binascii
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,7 +21,8 @@ from numpy.typing import NDArray
 
 from yolov2.boxes import Letterbox
 from yolov2.config import DetectConfig
-from yolov2.data.images import ImageError, letterbox_image, network_input, read_image
+from yolov2.data.given_image import given_image
+from yolov2.data.images import ImageError, letterbox_image, network_input
 from yolov2.runtime.manifest import INPUT, KEY, OUTPUT, Manifest
 
 MIN_SIDE = 0.01
@@ -35,7 +35,8 @@ Indices = NDArray[np.intp]
 class ServedDetector(PythonModel):
     """YOLOv2 behind MLflow's ``predict``.
 
-    Input: a table with the column ``image`` (an image file's bytes, or those in base64).
+    Input: a table with the column ``image``: an image file's bytes, or those in base64; in Python
+    also its ``pathlib.Path``, or an array (H, W, 3) RGB uint8. Text is never a path.
     Parameters: ``conf_threshold``, ``nms_threshold``, ``max_detections``.
     Output: a row an image: ``image_width``, ``image_height`` in pixels and ``detections``, a
     JSON list of ``{"box": [left, top, right, bottom], "score", "class_id", "class_name"}`` in
@@ -97,20 +98,9 @@ def _config(manifest: Manifest, params: Mapping[str, Any]) -> DetectConfig:
 def _canvas(value: object, row: int, side: int) -> tuple[NDArray[np.uint8], Letterbox]:
     """The canvas (S, S, 3) of one value of the column ``image``."""
     try:
-        return letterbox_image(read_image(_image_bytes(value)), side)
+        return letterbox_image(given_image(value), side)
     except ImageError as error:
         raise MlflowException.invalid_parameter_value(f"row {row}: {error}") from None
-
-
-def _image_bytes(value: object) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    if not isinstance(value, str):
-        raise ImageError(f"image must be base64 text or bytes, not {type(value).__name__}")
-    try:
-        return base64.b64decode("".join(value.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ImageError(f"image is not valid base64 ({error})") from None
 
 
 def _row(

@@ -19,6 +19,7 @@ from pipeline.params.schema import TrackingConfig, load
 from pipeline.reap import reap
 from pipeline.stage import run_stage
 from pipeline.tracking import log_evaluation, open_training_run
+from pipeline.training_run import WEIGHTS_TAG
 from yolov2.evaluation.figures import flat_metrics
 from yolov2.run_folder import (
     BEST,
@@ -90,7 +91,11 @@ def _import_training(
         run_id = str(known.info.run_id)
         return record | {"run_id": run_id}, f"training: run {run_id} exists"
     with open_training_run(
-        config, parameters=parameters, key=key, identity=identity, tags=marks
+        config,
+        parameters=parameters,
+        key=key,
+        identity=identity,
+        tags=marks | {WEIGHTS_TAG: str(hashes["weights"])},
     ) as run:
         run.log_tables(folder)
         names = (BEST, LAST, HISTORY, STEPS, SPEED, PARAMETERS, ENVIRONMENT, HASHES)

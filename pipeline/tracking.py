@@ -5,7 +5,6 @@ resumable; an evaluation never writes into it but opens a run of its own. Where 
 out of DVC's cache and this store has never seen its training, the run is made again from files.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +13,12 @@ from typing import Any
 from pipeline import run_layout
 from pipeline.identity import RunIdentity
 from pipeline.mlflow_connection import connect
-from pipeline.mlflow_store import Store, now
+from pipeline.mlflow_store import now
 from pipeline.params.schema import TrackingConfig
 from pipeline.paths import HISTORY
 from pipeline.reap import reap, require_free
+from pipeline.run_record import describe, ending
 from pipeline.training_run import TrainingRun
-from yolov2.termination import Terminated, terminable, undisturbed
 
 
 def check_reachable(config: TrackingConfig) -> None:
@@ -61,9 +60,9 @@ def open_training_run(
         if run is None:
             run = store.begin_run(run_layout.run_name("train", key, identity), marks)
     found = str(run.info.run_id)
-    with _ending(store, found):
+    with ending(store, found):
         with store.answering():
-            _describe(store, run, settings, marks, identity)
+            describe(store, run, settings, marks, identity)
             contexts = {"train": "training", "val": "validation"}
             store.log_inputs(found, run_layout.data_inputs(parameters, identity, contexts))
             model_id = store.model_of(found, run_layout.flatten(settings))
@@ -97,8 +96,8 @@ def log_evaluation(
     with store.answering():
         run = store.begin_run(run_layout.run_name("evaluate", key, identity), marks)
     run_id = str(run.info.run_id)
-    with _ending(store, run_id), store.answering():
-        _describe(store, run, settings, marks, identity)
+    with ending(store, run_id), store.answering():
+        describe(store, run, settings, marks, identity)
         data = run_layout.data_inputs(parameters, identity, {split: "evaluation"})
         store.log_inputs(run_id, data, model_id)
         figures = run_layout.evaluation_metrics(split, metrics)
@@ -108,19 +107,45 @@ def log_evaluation(
     return run_id
 
 
-def log_comparison(
+def log_export(
     config: TrackingConfig,
+    *,
+    training_run: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+    metrics: Mapping[str, float | None],
+    artifacts: Iterable[Path],
+    identity: RunIdentity,
+) -> str:
+    """A new run of an export, below its training: figures, and the report by file; its id."""
+    parent, model_id = resolve_training_run(config, training_run, HISTORY, identity)
+    store, key = connect(config.experiment), str(training_run["key"])
+    marks = run_layout.run_tags("export", key, identity)
+    marks |= {"mlflow.parentRunId": parent, "model_id": model_id}
+    with store.answering():
+        run = store.begin_run(run_layout.run_name("export", key, identity), marks)
+    run_id = str(run.info.run_id)
+    settings = run_layout.without(parameters, run_layout.NOT_OF_EXPORT)
+    with ending(store, run_id), store.answering():
+        describe(store, run, settings, marks, identity)
+        store.log_metrics(run_id, [(0, run_layout.finite(metrics), now())])
+        store.log_files(run_id, run_layout.placed(artifacts))
+    return run_id
+
+
+def log_report(
+    config: TrackingConfig,
+    stage: str,
     name: str,
     figures: Mapping[str, float],
     tags: Mapping[str, str],
     files: Iterable[Path],
 ) -> str:
-    """A new run of the stage ``compare`` with figures and pages; its id."""
+    """A new run (``stage``: compare, promote) with figures and pages; its id."""
     store = connect(config.experiment)
     with store.answering():
-        run = store.begin_run(name, dict(tags) | {"stage": "compare"})
+        run = store.begin_run(name, dict(tags) | {"stage": stage})
     run_id = str(run.info.run_id)
-    with _ending(store, run_id), store.answering():
+    with ending(store, run_id), store.answering():
         store.log_metrics(run_id, [(0, run_layout.finite(figures), now())])
         store.log_files(run_id, run_layout.placed(files))
     return run_id
@@ -150,35 +175,3 @@ def resolve_training_run(
         if history.exists():
             imported.log_history(history)
     return imported.run_id, imported.model_id
-
-
-def _describe(
-    store: Store, run: Any, settings: Mapping[str, Any], tags: Mapping[str, str], it: RunIdentity
-) -> None:
-    """Tags and parameters, and the full identity as files."""
-    run_id = run.info.run_id
-    store.set_tags(run_id, tags)  # before the status: whoever reaps sees a living process
-    store.client.update_run(run_id, status="RUNNING")
-    store.log_parameters(run, run_layout.flatten(settings))
-    store.log_text(run_id, json.dumps(settings, indent=2), "parameters.json", "identity")
-    store.log_text(run_id, json.dumps(it.as_dict(), indent=2), "identity.json", "identity")
-    if it.patch:
-        store.log_text(run_id, it.patch, "uncommitted.patch", "identity")
-
-
-@contextmanager
-def _ending(store: Store, run_id: str) -> Iterator[None]:
-    """Write how the run ended, whatever ends it."""
-    status, cause = "FAILED", None
-    try:
-        with terminable():
-            yield
-        status = "FINISHED"
-    except BaseException as error:
-        cause = error
-        if isinstance(error, KeyboardInterrupt | Terminated):
-            status = "KILLED"
-        raise
-    finally:
-        with undisturbed():
-            store.end(run_id, status, cause)

@@ -32,6 +32,7 @@ from pipeline.training_folder import (
     forget_old_trainings,
     logged,
 )
+from pipeline.training_run import WEIGHTS_TAG
 from yolov2.data.dataset import DetectionDataset
 from yolov2.data.description import read_description
 from yolov2.data.plan import first_draws
@@ -39,7 +40,7 @@ from yolov2.data.table import LabelTables
 from yolov2.detection.contact_sheet import contact_sheet
 from yolov2.inputs import TrainingInputs
 from yolov2.network.device import resolve_device
-from yolov2.run_folder import BEST, HISTORY, LAST, SPEED, STEPS, write_json
+from yolov2.run_folder import BEST, HASHES, HISTORY, LAST, SPEED, STEPS, write_json
 from yolov2.runs import finished, train_run
 from yolov2.training.curves import plot_training_curves
 from yolov2.training.reports import EpochReport, Notice, Saved, describe
@@ -115,6 +116,8 @@ def _train(params: Params, inputs: TrainingInputs, folder: Path, *, code: str, k
         plot_training_curves(pd.read_csv(folder / HISTORY), folder / "curves.png")
         delivery.enclose(*_results(folder))
         delivery.finish()
+        hashes = json.loads((folder / HASHES).read_text(encoding="utf-8"))
+        run.mark({WEIGHTS_TAG: hashes["weights"]})
     write_json(run_file, record | LOGGED)
 
 

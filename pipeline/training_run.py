@@ -8,6 +8,9 @@ from pipeline import run_layout
 from pipeline.mlflow_store import Store, TimedRow, now
 from yolov2.run_folder import HISTORY, SPEED, STEPS
 
+WEIGHTS_TAG = "weights_sha256"
+"""Tag of a training: ``weights_hash`` of its best checkpoint."""
+
 TABLES = {
     HISTORY: ("train/loss", run_layout.history_metrics),
     SPEED: ("train/images_per_second", run_layout.speed_metrics),
@@ -45,6 +48,10 @@ class TrainingRun:
     def log_artifacts(self, paths: Iterable[Path], folder: str) -> None:
         """Store files under ``folder`` of the run, as they lie below their common folder."""
         self.store.log_files(self.run_id, run_layout.placed(paths, folder))
+
+    def mark(self, tags: Mapping[str, str]) -> None:
+        """Set tags of the run."""
+        self.store.set_tags(self.run_id, tags)
 
     def describe(self, text: str) -> None:
         """Put ``text`` where MLflow's page shows the run's description; of a long one the end."""

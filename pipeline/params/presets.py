@@ -11,6 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
+from pipeline.params.promote_config import PromoteConfig
 from pipeline.params.schema import Params
 from yolov2.augment_config import AugmentConfig
 from yolov2.config import DataConfig, ModelConfig
@@ -49,6 +50,7 @@ DEMO = Params(
         ),
         checkpoint=CheckpointConfig(every_minutes=0.5),
     ),
+    promote=PromoteConfig(min_ap=0.3, min_ap50=0.6),
 )
 
 HEADER = {

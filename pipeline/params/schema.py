@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
+from pipeline.params.promote_config import PromoteConfig
 from pipeline.paths import PARAMS
 from yolov2.config import (
     AnchorsConfig,
@@ -102,6 +103,7 @@ class Params(Section):
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    promote: PromoteConfig = field(default_factory=PromoteConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
 
 

@@ -22,8 +22,9 @@ def test_second_run_is_told_who_is_at_work(tmp_path: Path) -> None:
 
 
 def test_folders_do_not_hinder_each_other(tmp_path: Path) -> None:
-    with sole_pipeline(tmp_path / "a"), sole_pipeline(tmp_path / "b"):
-        pass
+    with sole_pipeline(tmp_path / "a") as one, sole_pipeline(tmp_path / "b") as other:
+        held = [os.fstat(lock).st_ino for lock in (one, other)]
+    assert held == [(tmp_path / name / LOCK).stat().st_ino for name in ("a", "b")]
 
 
 def test_child_keeps_the_lock_when_the_flow_has_died(tmp_path: Path) -> None:

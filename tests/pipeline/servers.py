@@ -12,15 +12,23 @@ from urllib.request import urlopen
 
 
 def start(*command: str, ready: str, cwd: Path, port: int) -> subprocess.Popen[bytes]:
-    """A process of its own group that answers on ``http://127.0.0.1:port/ready``."""
+    """An MLflow server that answers on ``http://127.0.0.1:port/ready``."""
+    address = f"http://127.0.0.1:{port}/{ready}"
+    place = ("--host", "127.0.0.1", "--port", str(port))
+    return start_module("mlflow", *command, *place, ready=address, cwd=cwd)
+
+
+def start_module(*command: str, ready: str, cwd: Path) -> subprocess.Popen[bytes]:
+    """``python -m command`` in a process of its own group; it answers at the address ``ready``."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", *command, "--host", "127.0.0.1", "--port", str(port)],
+        [sys.executable, "-m", *command],
         cwd=cwd,
         # `models serve` starts uvicorn by name: it must be found though no venv is active
         env=os.environ
         | {
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
         },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -28,14 +36,14 @@ def start(*command: str, ready: str, cwd: Path, port: int) -> subprocess.Popen[b
     )
     for _ in range(600):
         try:
-            with urlopen(f"http://127.0.0.1:{port}/{ready}", timeout=2):
+            with urlopen(ready, timeout=2):
                 return process
         except (URLError, OSError):
             time.sleep(0.2)
         if process.poll() is not None:
             break
     stop(process)
-    raise AssertionError(f"mlflow {command[0]} does not answer")
+    raise AssertionError(f"{' '.join(command)} does not answer")
 
 
 def start_tracking(folder: Path, port: int) -> subprocess.Popen[bytes]:

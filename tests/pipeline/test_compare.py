@@ -181,3 +181,68 @@ def test_one_side_is_not_enough(workspace: Path, capsys: pytest.CaptureFixture[s
         compare.main(["@champion"])
     assert ended.value.code == 2
     assert "name two or more to compare" in capsys.readouterr().err
+
+
+def test_report_for_programs_has_all_that_the_page_shows(workspace: Path) -> None:
+    a, b, c, d = (str(checkpoint(name, seed)) for seed, name in enumerate("abcd"))
+    options = ["--resamples", "20", "--pictures", "2", "--device", "cpu"]
+    compare.main([f"{a},{b}", f"{c},{d}", *options])
+    (report,) = Path("reports/compare").rglob("comparison.json")
+    content = json.loads(report.read_text())
+    assert content["schema"] == 1
+    assert content["runs"] == {"A": 2, "B": 2}
+    assert set(content["errors"]["A"]) == {"Cls", "Loc", "Both", "Dupe", "Bkg", "Miss"}
+    assert content["settings"] == {"train.seed": {"A": ["0", "1"], "B": ["2", "3"]}}
+    speeds = [one["speed"] for side in content["candidates"].values() for one in side]
+    assert all(speed["latency_ms"] > 0 and speed["device"] == "cpu" for speed in speeds)
+    changes = [abs(one["after"] - one["before"]) for one in content["images_changed"]]
+    assert changes == sorted(changes, reverse=True)
+
+
+def test_other_sides_have_another_folder(workspace: Path) -> None:
+    """The ends of the names, of which a folder's name is made, are equal."""
+    long = "a-name-of-more-than-forty-characters-in-a-folder"
+    one, two = (str(checkpoint(f"{top}/{long}", 1)) for top in ("here", "there"))
+    for pair in ([one, one], [one, two], [two, one], [one, one]):
+        compare.main([*pair, "--resamples", "20", "--no-speed"])
+    assert len(list(Path("reports/compare").iterdir())) == 3
+
+
+def test_details_are_means_over_the_runs_of_a_side(workspace: Path) -> None:
+    """Details of runs: means over a side; what varies on both sides alike is not a difference."""
+    from pipeline.candidates import Candidate
+    from pipeline.comparison_details import details_of
+    from pipeline.measured import Measured, bench_of
+    from yolov2.evaluation.matches import match
+
+    bench = bench_of(load())
+    exact = {
+        image_id: Detections(
+            boxes_xyxy=some.boxes_xyxy,
+            scores=np.full(len(some), 0.9, dtype=np.float32),
+            class_ids=some.class_ids,
+        )
+        for image_id, some in bench.truth.items()
+    }
+    nothing = {image_id: some.above(1.0) for image_id, some in exact.items()}
+
+    def one(detections: dict[int, Detections], lr: str, seed: str) -> Measured:
+        settings = {"train.lr": lr, "train.seed": seed}
+        return Measured(
+            candidate=Candidate(reference=seed, name=seed, parameters=settings),
+            detections=detections,
+            matches=match(bench.truth, detections, 2),
+            evaluated_anew=False,
+            speed=None,
+        )
+
+    a = [one(exact, "0.1", "0"), one(nothing, "0.1", "1")]
+    b = [one(exact, "0.2", "0"), one(exact, "0.2", "1")]
+    details = details_of(bench, a, b)
+    boxes = sum(len(some) for some in bench.truth.values())
+    assert details.errors_a["Miss"].count == boxes / 2
+    assert details.errors_b["Miss"].count == 0
+    assert {(change.before, change.after) for change in details.images} == {(0.5, 1.0)}
+    assert details.settings is not None
+    found = {each.name: each.differs for each in details.settings}
+    assert found == {"train.lr": True, "train.seed": False}

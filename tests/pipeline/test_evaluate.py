@@ -65,7 +65,7 @@ def test_stage_writes_every_output_and_logs_a_complete_row(stage, capsys):
     assert files == outs - {f"{folder}/images"} | {f"{folder}/images/best-1.jpg"}
     assert set(metrics["intervals"]) == {"AP", "AP50"}
     assert metrics["bootstrap"] == {"resamples": 50, "seed": 0}
-    thresholds = json.loads(Path("artifacts/thresholds.json").read_text())
+    thresholds = json.loads(Path("models/thresholds.json").read_text())
     assert (thresholds["split"], list(thresholds["classes"])) == ("val", ["thing"])
     record = json.loads(Path("artifacts/evaluate_run.json").read_text())
     assert record == {"run_id": "run-7", "training_run_id": "abc"}
@@ -87,5 +87,5 @@ def test_stage_names_the_splits_that_exist_and_what_to_type(stage):
 def test_thresholds_come_from_the_validation_split_whatever_is_scored(stage):
     stage("train")
     metrics = json.loads(Path("reports/metrics.json").read_text())
-    thresholds = json.loads(Path("artifacts/thresholds.json").read_text())
+    thresholds = json.loads(Path("models/thresholds.json").read_text())
     assert (metrics["split"], thresholds["split"]) == ("train", "val")

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from pipeline import export
+from tests.pipeline.tracked import KEY
 from tests.tables import make_tables
 from yolov2.export import artefacts
 from yolov2.export.evidence import Evidence, spread
@@ -39,9 +40,8 @@ def random_network(seed: int) -> YOLOv2:
 
 
 @pytest.fixture
-def stage(tmp_path, monkeypatch):
+def stage(repository):
     """A folder with four validation images, tables of them and a checkpoint; the working one."""
-    monkeypatch.chdir(tmp_path)
     rows = [("train", 32, 32, [(0, 0, 0, 9, 9)])]
     rows += [("val", 64 + 16 * i, 48, [(0, 5, 5, 25, 35)]) for i in range(4)]
     tables = make_tables(rows, ["thing", "other"])
@@ -57,9 +57,11 @@ def stage(tmp_path, monkeypatch):
         Path("models/best.pt"), random_network(0), class_names=("thing", "other"), image_size=64
     )
     Path("params.yaml").write_text(PARAMS)
+    record = {"run_id": "1" * 32, "key": KEY, "parameters": {"train": {"lr": 0.1}}}
+    Path("artifacts/train_run.json").write_text(json.dumps(record))
     thresholds = {"thing": {"threshold": 0.25}}  # "other" has no objects to find one on
-    Path("artifacts/thresholds.json").write_text(json.dumps({"classes": thresholds}))
-    return tmp_path
+    Path("models/thresholds.json").write_text(json.dumps({"classes": thresholds}))
+    return repository
 
 
 FILES = {
@@ -107,6 +109,45 @@ def test_stage_writes_all_files_and_the_report(capsys):
     assert len(graph.manifest.data_digest) == 64
 
 
+def leave_report(content: object, folder: Path) -> None:
+    """What an earlier export left: its report, and the graph that this lists."""
+    Path("reports").mkdir()
+    Path("reports/export.json").write_text(json.dumps(content))
+    Path("reports/export.md").write_text("proven")
+    (folder / "model.onnx").write_bytes(b"of an earlier export")
+
+
+@pytest.mark.usefixtures("stage")
+def test_an_export_of_other_formats_leaves_no_older_file():
+    Path("models/exported").mkdir()
+    leave_report({"artefacts": {"onnx": {"file": "model.onnx"}}}, Path("models/exported"))
+    Path("params.yaml").write_text(PARAMS.replace("{images", "{formats: [torchscript], images"))
+    export.main()
+    assert [path.name for path in Path("models/exported").iterdir()] == ["model.torchscript"]
+    assert list(json.loads(Path("reports/export.json").read_text())["artefacts"]) == ["torchscript"]
+
+
+@pytest.mark.usefixtures("stage")
+@pytest.mark.parametrize("content", ["[]", "{", '{"artefacts": {"onnx": {}}}', "\xff"])
+def test_a_damaged_report_of_an_earlier_export_is_replaced(content):
+    Path("reports").mkdir()
+    Path("reports/export.json").write_bytes(content.encode("latin-1"))
+    Path("params.yaml").write_text(PARAMS.replace("{images", "{formats: [torchscript], images"))
+    export.main()
+    assert "torchscript" in json.loads(Path("reports/export.json").read_text())["artefacts"]
+
+
+@pytest.mark.usefixtures("stage")
+def test_a_checkpoint_that_cannot_be_read_leaves_the_earlier_export():
+    Path("models/exported").mkdir()
+    leave_report({"artefacts": {"onnx": {"file": "model.onnx"}}}, Path("models/exported"))
+    Path("models/best.pt").write_bytes(b"damaged")
+    with pytest.raises(ValueError, match="models/best.pt is no readable checkpoint"):
+        export.main()
+    assert Path("models/exported/model.onnx").exists()
+    assert Path("reports/export.md").read_text() == "proven"
+
+
 def test_a_graph_of_other_weights_fails_and_leaves_no_file(stage, monkeypatch):
     true_format = FORMATS["torchscript"]
 
@@ -118,15 +159,21 @@ def test_a_graph_of_other_weights_fails_and_leaves_no_file(stage, monkeypatch):
     older = stage / "models/exported/model.torchscript"
     older.parent.mkdir()
     older.write_bytes(b"of an earlier export")
-    Path("params.yaml").write_text(PARAMS.replace("{images", "{formats: [torchscript], images"))
+    earlier = {"artefacts": {"onnx": {"file": "model.onnx"}, "?": {"file": "../best.pt"}}}
+    leave_report(earlier, older.parent)
+    (older.parent / "model.int8.onnx").write_bytes(b"of somebody else")
+    formats = "{formats: [pt2, torchscript], images"
+    Path("params.yaml").write_text(PARAMS.replace("{images", formats))
     with pytest.raises(
         ExportError,
         match=r"^models/exported/model\.torchscript: box coordinates differ from PyTorch by up to"
         r" \d.* pixels, the tolerance is 0\.01 pixels: ",
     ):
         export.main()
-    assert list(older.parent.iterdir()) == []
-    assert not Path("reports/export.json").exists()
+    # nor is the .pt2 kept, which was proven; what no report of ours lists is not ours
+    assert [path.name for path in older.parent.iterdir()] == ["model.int8.onnx"]
+    assert list(Path("reports").iterdir()) == []
+    assert Path("models/best.pt").exists()
 
 
 def test_a_file_that_loses_average_precision_fails(stage, monkeypatch):
@@ -138,26 +185,30 @@ def test_a_file_that_loses_average_precision_fails(stage, monkeypatch):
         export.main()
     assert str(raised.value).startswith(
         "models/exported/model.torchscript: its AP on val is 0.5500, which is 0.0600 below"
-        " PyTorch's 0.6100; export.max_ap_loss allows 0.05: the file is not kept."
+        " PyTorch's 0.6100; export.max_ap_loss allows 0.05: nothing is kept."
     )
     assert list((stage / "models/exported").iterdir()) == []
 
 
 def test_int8_needs_a_data_set(stage):
     evidence = Evidence(images=sorted((stage / "data/images/val").iterdir()))
+    places = artefacts.Places(folder=stage, reports=())
     with pytest.raises(ValueError, match=r"^onnx-int8 is calibrated on training images .* --data"):
-        list(artefacts.export_checkpoint(Path("models/best.pt"), stage, evidence, ExportConfig()))
+        list(artefacts.export_checkpoint(Path("models/best.pt"), places, evidence, ExportConfig()))
 
 
 def test_thresholds_of_other_classes(stage):
-    Path("artifacts/thresholds.json").write_text('{"classes": {"cow": {"threshold": 0.1}}}')
+    Path("models/thresholds.json").write_text('{"classes": {"cow": {"threshold": 0.1}}}')
     with pytest.raises(ValueError, match="thresholds are of another model: it has no class cow"):
         export.main()
-    Path("artifacts/thresholds.json").write_text("[]")
-    with pytest.raises(ValueError, match=r"^artifacts/thresholds\.json holds no thresholds as"):
+    Path("models/thresholds.json").write_text('{"classes": {"thing": {"threshold": 1.5}}}')
+    with pytest.raises(ValueError, match=r"holds no thresholds as .* \(thing: 1.5 is not"):
         export.main()
-    Path("artifacts/thresholds.json").unlink()
-    with pytest.raises(ValueError, match=r"^no thresholds at artifacts/thresholds\.json: `yolov2"):
+    Path("models/thresholds.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"^models/thresholds\.json holds no thresholds as"):
+        export.main()
+    Path("models/thresholds.json").unlink()
+    with pytest.raises(ValueError, match=r"^no thresholds at models/thresholds\.json: `yolov2"):
         export.main()
 
 

@@ -33,6 +33,14 @@ def test_registered_version_is_found(repository: Path) -> None:
         find("models:/trial-model/1", (".pt2",))
 
 
+def test_thresholds_come_with_the_checkpoint(repository: Path) -> None:
+    result = tracked.leave_result(repository)
+    (result / paths.THRESHOLDS).write_text("{}")
+    register(CONFIG)
+    found = find("models:/trial-model/1", (".pt",))
+    assert (found.name, found.with_name("thresholds.json").read_text()) == ("best.pt", "{}")
+
+
 def test_no_store_is_made_by_looking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=r"^models:/a@b: there is no store of models at .*mlflow"):

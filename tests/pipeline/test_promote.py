@@ -1,10 +1,23 @@
+"""Promotion and rollback in a real registry; what the rules say is in test_promotion_rules."""
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pipeline.promote import REFUSED, decide, promote
+from pipeline import aliases, rollback
+from pipeline.finding import Finding
+from pipeline.params.schema import Params
+from pipeline.promote import REFUSED, Gather, main, promote
+from pipeline.promotion_rules import Evidence
 from pipeline.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry, Version
-from tests.pipeline.tracked import CONFIG
+from tests.pipeline.test_promotion_rules import evidence
+from tests.pipeline.tracked import CONFIG, files, open_store, runs
+
+PARAMS = replace(Params(), tracking=CONFIG)
 
 
 @pytest.fixture
@@ -12,84 +25,186 @@ def registry(repository: Path) -> Registry:
     return Registry(CONFIG)
 
 
-def add(registry: Registry, ap: float | None, data: str = "d" * 64, split: str = "test") -> int:
-    """A version (without files) with these figures becomes challenger; its number."""
+def add(registry: Registry) -> int:
+    """A version without files becomes challenger; its number."""
     client = registry.store.client
-    if not client.search_registered_models():
+    if not client.search_registered_models(f"name = '{registry.name}'"):
         client.create_registered_model(registry.name)
-    tags = {"split": split, "data_digest": data} | ({} if ap is None else {"AP": str(ap)})
-    made = client.create_model_version(registry.name, source="file:///nowhere", tags=tags)
+    made = client.create_model_version(registry.name, source="file:///no/such/folder")
     registry.set_alias(CHALLENGER, int(made.version))
     return int(made.version)
 
 
-def test_first_better_worse(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
-    add(registry, 0.50)
-    assert promote(CONFIG) == 0
-    assert capsys.readouterr().out == (
-        "version 1 of trial-model promoted to champion: test AP 0.5000, and it is the first\n"
+def found(half: float, during: Callable[[], object] = lambda: None) -> Gather:
+    """A gatherer of evidence: AP 0.50 -> 0.56 give or take ``half``; ``during`` happens then."""
+
+    def gather(
+        params: Params, registry: Registry, challenger: Version, champion: Version | None
+    ) -> tuple[Evidence, Finding | None]:
+        during()
+        known = evidence(half, number=challenger.number)
+        if champion is None:
+            return replace(known, champion=None, comparison=None), None
+        assert known.champion is not None
+        return replace(known, champion=replace(known.champion, number=champion.number)), None
+
+    return gather
+
+
+CLEAR, UNCLEAR = 0.02, 0.07
+
+
+def decide(half: float, **options: object) -> int:
+    return promote(PARAMS, evidence_of=found(half), **options)  # type: ignore[arg-type]
+
+
+def test_first_better_unclear_forced_and_back(
+    registry: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(registry)
+    assert decide(CLEAR) == 0
+    assert capsys.readouterr().out.startswith(
+        "version 1 of trial-model promoted as the first: test AP 0.5600, all rules hold\n"
     )
     assert registry.aliases() == {CHALLENGER: 1, CHAMPION: 1}
-    add(registry, 0.60)
-    assert promote(CONFIG) == 0
-    assert "test AP 0.6000 is higher than the 0.5000 of the champion, version 1, on the same" in (
-        capsys.readouterr().out
-    )
+    add(registry)
+    assert decide(CLEAR) == 0
     assert registry.aliases() == {CHALLENGER: 2, CHAMPION: 2, PREVIOUS: 1}
-    add(registry, 0.55)
-    assert promote(CONFIG) == REFUSED
-    assert "version 3 of trial-model refused: test AP 0.5500 is not higher than the 0.6000" in (
+    add(registry)
+    assert decide(UNCLEAR) == REFUSED
+    assert "version 3 of trial-model refused against version 2: AP difference: 0.5000 -> " in (
         capsys.readouterr().out
     )
     assert registry.aliases() == {CHALLENGER: 3, CHAMPION: 2, PREVIOUS: 1}
-    refused = registry.with_alias(CHALLENGER)
-    assert refused is not None
-    assert "is not higher" in refused.tags["decision"]
+    assert decide(UNCLEAR, forced="the client asked for it") == 0
+    assert registry.aliases() == {CHALLENGER: 3, CHAMPION: 3, PREVIOUS: 2}
+    version = registry.with_number(3)
+    assert version is not None
+    assert version.tags["forced"] == "the client asked for it"
+    assert version.tags["decision.verdict"] == "forced"
+    assert "no difference shown" in version.tags["decision"]
+    told = rollback.rollback(CONFIG, reason="too slow")
+    assert told == (
+        "version 2 of trial-model is the champion again, version 3 is previous: too slow"
+    )
+    assert registry.aliases() == {CHALLENGER: 3, CHAMPION: 2, PREVIOUS: 3}
+    rollback.rollback(CONFIG)
+    assert registry.aliases()[CHAMPION] == 3
+    rollback.rollback(CONFIG, 1)
+    assert registry.aliases() == {CHALLENGER: 3, CHAMPION: 1, PREVIOUS: 3}
 
 
-def test_equal_is_not_better(registry: Registry) -> None:
-    add(registry, 0.5)
-    promote(CONFIG)
-    add(registry, 0.5)
-    assert promote(CONFIG) == REFUSED
+def test_decision_is_a_page_and_a_run(registry: Registry) -> None:
+    add(registry)
+    decide(CLEAR)
+    add(registry)
+    assert decide(UNCLEAR) == REFUSED
+    folder = Path("reports/promotion/trial-model-2-against-1")
+    content = json.loads((folder / "promotion.json").read_text())
+    assert (content["verdict"], content["promote"]) == ("refused", False)
+    assert [rule["name"] for rule in content["rules"] if not rule["passed"]] == ["AP difference"]
+    assert "no difference shown" in (folder / "promotion.html").read_text()
+    newest = runs(open_store(), "promote")[-1]
+    assert newest.data.tags["promotion.verdict"] == "refused"
+    assert newest.data.metrics["promotion/AP_difference"] == pytest.approx(0.06)
+    version = registry.with_number(2)
+    assert version is not None
+    assert version.tags["decision.run"] == newest.info.run_id
+    assert "promotion.html" in files(open_store(), newest.info.run_id)
+
+
+def test_dry_run_changes_nothing(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
+    add(registry)
+    assert decide(CLEAR, dry_run=True) == 0
+    assert "(dry run: nothing was changed)" in capsys.readouterr().out
+    assert registry.aliases() == {CHALLENGER: 1}
+    version = registry.with_number(1)
+    assert version is not None
+    assert not version.tags
+    assert runs(open_store(), "promote") == []
 
 
 def test_champion_already(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
-    add(registry, 0.5)
-    promote(CONFIG)
+    add(registry)
+    decide(CLEAR)
     capsys.readouterr()
-    assert promote(CONFIG) == 0
+    assert decide(CLEAR) == 0
     assert capsys.readouterr().out == "version 1 of trial-model is the champion already\n"
-    assert registry.aliases() == {CHALLENGER: 1, CHAMPION: 1}
 
 
-@pytest.mark.parametrize(("data", "split"), [("e" * 64, "test"), ("d" * 64, "val")])
-def test_other_data_is_refused(
-    registry: Registry, capsys: pytest.CaptureFixture[str], data: str, split: str
-) -> None:
-    add(registry, 0.5)
-    promote(CONFIG)
-    capsys.readouterr()
-    add(registry, 0.9, data, split)
-    assert promote(CONFIG) == REFUSED
-    assert capsys.readouterr().out == (
-        f"version 2 of trial-model refused: it was evaluated on other data ({split} {data[:12]})"
-        " than the champion, version 1 (test dddddddddddd): evaluate both on the same data\n"
-    )
-    assert registry.aliases() == {CHALLENGER: 2, CHAMPION: 1}
+def test_of_two_promotions_at_once_one_wins(registry: Registry) -> None:
+    add(registry)
+    decide(CLEAR)
+    second, third = add(registry), add(registry)
+    # while the third is being measured, the second is promoted
+    overtaking = found(CLEAR, lambda: decide(CLEAR, number=second))
+    with pytest.raises(ValueError, match=r"got another champion meanwhile \(version 2 instead of"):
+        promote(PARAMS, number=third, evidence_of=overtaking)
+    assert registry.aliases()[CHAMPION] == second
+
+
+def test_moves_wait_for_one_another(registry: Registry) -> None:
+    """Of eight at once from the same champion, exactly one succeeds."""
+    add(registry)
+    decide(CLEAR)
+    numbers = [add(registry) for _ in range(8)]
+    won: list[int] = []
+
+    def move(number: int) -> None:
+        try:
+            aliases.move_champion(Registry(CONFIG), number, expected=1)
+        except ValueError:
+            return
+        won.append(number)
+
+    threads = [threading.Thread(target=move, args=(number,)) for number in numbers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    found_aliases = registry.aliases()
+    assert (found_aliases[CHAMPION], found_aliases[PREVIOUS]) == (won[0], 1)
+    names = [model.name for model in registry.store.client.search_registered_models()]
+    assert names == [registry.name]
+
+
+def test_what_a_killed_process_left_is_finished(registry: Registry) -> None:
+    """It had written down what it intended, moved the champion, and died with the lock."""
+    add(registry)
+    decide(CLEAR)
+    add(registry)
+    client, name = registry.store.client, registry.name
+    client.set_registered_model_tag(name, aliases.INTENDED, json.dumps({CHAMPION: 2, PREVIOUS: 1}))
+    registry.set_alias(CHAMPION, 2)
+    dead = json.dumps({"host": "another-machine", "pid": "1", "pid.started": "", "since": 1})
+    client.create_registered_model(aliases.LOCK.format(name), description=dead)
+    waited: list[float] = []
+    with aliases.one_at_a_time(registry, patience=1.0, wait=waited.append):
+        assert registry.aliases() == {CHALLENGER: 2, CHAMPION: 2, PREVIOUS: 1}
+    assert sum(waited) == pytest.approx(1.0)
+    assert registry.tag(aliases.INTENDED) is None
+    assert rollback.rollback(CONFIG).startswith("version 1 of trial-model is the champion again")
 
 
 def test_nothing_to_decide_on(registry: Registry) -> None:
     with pytest.raises(ValueError, match="no version of trial-model is the challenger: run `pyth"):
-        promote(CONFIG)
-    add(registry, None)
+        decide(CLEAR)
+    with pytest.raises(ValueError, match="trial-model has no champion, so nothing to roll back"):
+        rollback.rollback(CONFIG)
+    add(registry)
+    with pytest.raises(ValueError, match="no version of trial-model has the number 7"):
+        decide(CLEAR, number=7)
     with pytest.raises(ValueError, match="version 1 has no tag 'AP': it was not registered by"):
-        promote(CONFIG)
+        promote(PARAMS)
+    decide(CLEAR)
+    with pytest.raises(ValueError, match="version 1 is the only champion that trial-model has had"):
+        rollback.rollback(CONFIG)
+    with pytest.raises(ValueError, match=r"trial-model has no version 5 \(it has: 1\)"):
+        rollback.rollback(CONFIG, 5)
 
 
-def test_average_precision_is_compared_as_a_number() -> None:
-    tags = {"split": "test", "data_digest": "d"}
-    low = Version(number=1, run_id="", tags=tags | {"AP": "9e-05"})
-    high = Version(number=2, run_id="", tags=tags | {"AP": "0.1"})
-    assert decide(high, low).promote
-    assert not decide(low, high).promote
+def test_force_needs_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--force"])
+    assert "--force and --reason TEXT go together" in capsys.readouterr().err

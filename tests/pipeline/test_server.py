@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -14,6 +15,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from pipeline import paths
+from pipeline.params.schema import Params
 from pipeline.promote import promote
 from pipeline.register import register
 from pipeline.registry import CHALLENGER, CHAMPION, Registry
@@ -52,8 +54,8 @@ def test_train_evaluate_register_promote_serve(
     tracked.leave_result(remote)
     assert register(CONFIG).startswith("registered version 1 of trial-model: test AP 0.500")
     assert register(CONFIG).startswith("version 1 of trial-model exists")
-    assert promote(CONFIG) == 0
-    assert capfd.readouterr().out.count("\n") == 1  # its decision, no links
+    assert promote(replace(Params(), tracking=CONFIG)) == 0
+    assert capfd.readouterr().out.count("\n") == 2  # its decision and its page, no links
     assert Registry(CONFIG).aliases() == {CHALLENGER: 1, CHAMPION: 1}
     store = open_store()
     (training,) = tracked.runs(store, "train")

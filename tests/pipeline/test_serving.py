@@ -98,7 +98,12 @@ def test_bytes_base64_and_batches_agree(model: Any) -> None:
         ("not base64!", "row 1: image is not valid base64"),
         (base64.b64encode(b"hello").decode(), "row 1: image: not an image that Pillow can read"),
         ("", r"row 1: image: empty \(0 bytes\)"),
-        (None, "row 1: image must be base64 text or bytes, not NoneType"),
+        (None, r"row 1: image must be base64 text or bytes \(.*\), not NoneType"),
+        (Path("/nowhere/cat.png"), "row 1: /nowhere/cat.png: no such image file"),
+        (png(0, 10_000, 5_001), "row 1: image: 10000 x 5001 pixels, of at most 50,000,000 in all"),
+        ([[[1, 2, 3]]], r"row 1: image must be base64 text or bytes \(.*\), not list"),
+        (np.zeros((4, 4, 3)), r"row 1: an array must be uint8 \(height, width, 3\) in RGB"),
+        (np.zeros((4, 4), dtype=np.uint8), r"row 1: an array must be .*, not uint8 \(4, 4\)"),
         (png(255)[:60], "row 1: image: "),
         ("http://127.0.0.1:9/cat.png", "row 1: image is not valid base64"),
     ],
@@ -109,6 +114,16 @@ def test_bad_image_names_its_row(model: Any, value: object, sentence: str) -> No
     with pytest.raises(MlflowException, match=sentence) as raised:
         answers(model, [png(255), value])
     assert raised.value.error_code == "INVALID_PARAMETER_VALUE"  # the server makes it a 400
+
+
+def test_paths_and_arrays_in_python(model: Any, tmp_path: Path) -> None:
+    path = tmp_path / "cat.png"
+    path.write_bytes(png(200))
+    array = np.zeros((64, 128, 3), dtype=np.uint8)
+    array[..., 0] = 200
+    found = answers(model, [png(200), path, array], conf_threshold=0.3)
+    assert len(found[0]) == 3
+    assert found[1] == found[2] == found[0]
 
 
 def test_name_of_an_existing_file_is_not_opened(model: Any, tmp_path: Path) -> None:
@@ -224,7 +239,7 @@ def test_served_detections_are_those_of_the_checkpoint(tmp_path: Path, pyfunc: M
     import torch
 
     from yolov2.detection.detect import Detector
-    from yolov2.export.artefacts import export_checkpoint
+    from yolov2.export.artefacts import Places, export_checkpoint
     from yolov2.export.evidence import Evidence
     from yolov2.export_config import ExportConfig
     from yolov2.network.checkpoint import save_checkpoint
@@ -239,7 +254,8 @@ def test_served_detections_are_those_of_the_checkpoint(tmp_path: Path, pyfunc: M
     for path, (height, width) in zip(images, ((50, 120), (97, 31), (96, 96)), strict=True):
         Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(path)
     evidence, settings = Evidence(images=images), ExportConfig(formats=("onnx",))
-    exported = list(export_checkpoint(tmp_path / "best.pt", tmp_path, evidence, settings))
+    places = Places(folder=tmp_path, reports=())
+    exported = list(export_checkpoint(tmp_path / "best.pt", places, evidence, settings))
     save_served_model(tmp_path / "model", {item.kind.name: item.path for item in exported})
     config = DetectConfig(conf_threshold=0.0, nms_threshold=0.45, max_detections=25)
     wanted = Detector.load(tmp_path / "best.pt", "cpu", config)(images)

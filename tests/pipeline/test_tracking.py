@@ -16,6 +16,7 @@ from pipeline.store_address import TrackingError, artifact_location, tracking_ur
 from pipeline.tracking import (
     check_reachable,
     log_evaluation,
+    log_export,
     open_training_run,
     resolve_training_run,
 )
@@ -98,6 +99,56 @@ def test_training_run(repository: Path) -> None:
     }
     assert [m.model_id for m in run.outputs.model_outputs] == [record["model_id"]]
     assert open_store().client.get_logged_model(record["model_id"]).status == "PENDING"
+
+
+def test_equal_code_data_and_parameters_give_equal_fingerprints(repository: Path) -> None:
+    about = {
+        "dependencies": {"pipeline/evaluate.py": "1", "artifacts/train_run.json": "2"},
+        "files": {"params.yaml": "a: 1\r\n", "dvc.lock": "stages: {}\n"},
+        "requirements_lock": "5" * 64,
+        "reproduces": "f" * 32,
+    }
+    first, second = train([4.0]), train([4.0])
+    one = evaluate(first, {"AP": 0.5}, identity=identity(**about))
+    other_run = about | {"dependencies": about["dependencies"] | {"artifacts/train_run.json": "3"}}
+    same = evaluate(second, {"AP": 0.5}, identity=identity(**other_run))
+    third = evaluate(second, {"AP": 0.5}, identity=identity(**about))
+    other = {**PARAMETERS, "evaluate": {"split": "test", "conf_threshold": 0.5}}
+    changed = evaluate(second, {"AP": 0.5}, identity=identity(**about), parameters=other)
+    edited = about | {"dependencies": {"pipeline/evaluate.py": "4"}}
+    recoded = evaluate(second, {"AP": 0.5}, identity=identity(**edited))
+    store = open_store()
+    tags = {n: store.client.get_run(n).data.tags for n in (one, same, third, changed, recoded)}
+    assert tags[one]["reproduces"] == "f" * 32
+    assert "repeat_of" not in tags[one]
+    assert tags[same]["fingerprint"] == tags[third]["fingerprint"] == tags[one]["fingerprint"]
+    assert tags[same]["repeat_of"] == tags[third]["repeat_of"] == one
+    assert len({tags[n]["fingerprint"] for n in (one, changed, recoded)}) == 3
+    trained = store.client.get_run(second["run_id"]).data.tags
+    assert (trained["fingerprint"], trained["repeat_of"]) == (KEY, first["run_id"])
+    kept = tracked.files(store, one, "identity")
+    assert {"identity/params.yaml", "identity/dvc.lock"} <= kept
+    place = store.client.download_artifacts(one, "identity", str(repository))
+    assert Path(place, "params.yaml").read_bytes() == b"a: 1\r\n"
+    assert json.loads(Path(place, "identity.json").read_text())["requirements_lock"] == "5" * 64
+
+
+def test_export_is_a_run_below_its_training(repository: Path) -> None:
+    record = train([4.0])
+    report = repository / "export.json"
+    report.write_text("{}")
+    run_id = log_export(
+        CONFIG,
+        training_run=record,
+        parameters=PARAMETERS,
+        metrics={"onnx/AP": 0.5, "onnx/AP50": None},
+        artifacts=[report],
+        identity=identity(),
+    )
+    run = open_store().client.get_run(run_id)
+    assert (run.data.tags["stage"], run.data.metrics) == ("export", {"onnx/AP": 0.5})
+    assert run.data.tags["mlflow.parentRunId"] == record["run_id"]
+    assert "export.json" in tracked.files(open_store(), run_id)
 
 
 def test_epochs_are_visible_while_training_runs(repository: Path) -> None:

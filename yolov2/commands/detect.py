@@ -2,22 +2,15 @@
 
 import argparse
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from yolov2.commands.detect_report import Report
 from yolov2.commands.options import add_device, add_section, section_from
-from yolov2.commands.progress import announce, bar
 from yolov2.config import DetectConfig
 from yolov2.section import require
-
-if TYPE_CHECKING:
-    from yolov2.commands.detect_show import Shower
-    from yolov2.detection.detect import Detector
-    from yolov2.detection.outputs.writers import Writer
-    from yolov2.detection.sources import Input
+from yolov2.termination import terminable
 
 KINDS = ("drawn", "json", "csv", "parquet", "txt", "crops")
 NOTHING = "none"
@@ -43,7 +36,10 @@ example:
   yolov2 detect --weights model.onnx --source 'photos/*.jpg' more.mp4 --save drawn csv --classes dog
   yolov2 detect --weights models:/yolov2@champion --source 0 --show
 
-An input that cannot be read is reported and the rest goes on; the exit status is then 1.
+What cannot be read (an image, an address, a video without OpenCV, a name that is not UTF-8) is
+reported and the rest goes on; the exit status is then 1. A run that is interrupted or fails leaves
+its tables as detections.json.partial and its video as NAME.partial.mp4, with what was found until
+then; Ctrl-C is how one ends the recording of a camera, whose files are whole.
 """
 
 
@@ -67,7 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         DetectConfig,
         {
             "conf_threshold": "lowest score (objectness times class probability) of a detection;"
-            " without it the model file's own, 0.5 for a checkpoint",
+            " without it that of each class, see --thresholds",
             "nms_threshold": "IoU above which the weaker of two boxes of a class goes;"
             " default: that of the model file",
             "max_detections": "most detections of an image",
@@ -76,6 +72,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             "batch_size": "images the network takes at once",
             "half": "compute a checkpoint in float16 on a card, in bfloat16 on a processor",
         },
+    )
+    group.add_argument(
+        "--thresholds",
+        metavar="FILE",
+        help="thresholds.json of `yolov2 evaluate --split val`: the score threshold of each class;"
+        " default: an exported graph's own; of a checkpoint the thresholds.json beside it, if it"
+        " was found with it, else 0.5",
     )
     add_device(group)
 
@@ -86,8 +89,8 @@ def _add_inputs(group: argparse._ArgumentGroup) -> None:
         required=True,
         nargs="+",
         metavar="PATH",
-        help="images, videos, folders, patterns in quotes, .txt lists with a path a line, http(s)"
-        " addresses, a camera's number, or - for one image from standard input",
+        help="images, videos, folders, patterns in quotes, http(s) addresses, .txt lists of paths"
+        " or addresses, a camera's number, or - for one image from standard input",
     )
     group.add_argument("--recursive", action="store_true", help="take subfolders as well")
 
@@ -132,66 +135,41 @@ def run(args: argparse.Namespace) -> int:
     )
     kinds = [kind for kind in KINDS if kind in args.save]
     require("txt" in kinds or not args.label_scores, "--label-scores goes with --save txt")
+    require(
+        not args.thresholds or args.conf_threshold is None,
+        "--conf-threshold and --thresholds both say what counts as found: give one of them",
+    )
 
     from yolov2.commands.detect_show import Shower
+    from yolov2.commands.detect_work import open_outputs, work
     from yolov2.detection.detect import Detector
     from yolov2.detection.gather import gather
     from yolov2.detection.outputs.writers import require_room
 
-    folder, interrupted = Path(args.output_dir), False
-    with ExitStack() as stack:
-        downloads = Path(stack.enter_context(TemporaryDirectory(prefix="yolov2-")))
-        inputs = gather(args.source, downloads, recursive=args.recursive, apart=folder)
-        require_room(folder, kinds, inputs, overwrite=args.overwrite)
-        shower = stack.enter_context(closing(Shower(inputs))) if args.show else None
-        detector = Detector.load(args.weights, args.device, config)
-        writers = stack.enter_context(_writers(args, kinds, inputs, detector))
-        report = Report()
-        try:
-            _work(detector, inputs, writers, report, shower)
-        except KeyboardInterrupt:  # what was found until now is kept, in files that are complete
-            interrupted = True
-    print(report.summary())
-    if kinds:
-        print(f"{', '.join(kinds)}: {folder}")
-    if interrupted:
-        raise KeyboardInterrupt
+    folder, report = Path(args.output_dir), Report()
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(terminable())
+            downloads = Path(stack.enter_context(TemporaryDirectory(prefix="yolov2-")))
+            inputs = gather(args.source, downloads, recursive=args.recursive, apart=folder)
+            require_room(folder, kinds, inputs, overwrite=args.overwrite)
+            shower = stack.enter_context(closing(Shower(inputs))) if args.show else None
+            thresholds = Path(args.thresholds) if args.thresholds else None
+            detector = Detector.load(args.weights, args.device, config, thresholds)
+            writers = stack.enter_context(open_outputs(args, kinds, inputs, detector))
+            report.start()
+            work(detector, inputs, writers, report, shower)
+    except KeyboardInterrupt:
+        if report.images:
+            _tell(report, kinds, f"{folder} (until the interruption; tables and videos: *.partial)")
+        raise
+    _tell(report, kinds, str(folder))
+    if detector.thresholds_file and config.conf_threshold is None:
+        print(f"thresholds: {detector.thresholds_file}")
     return 1 if report.unreadable else 0
 
 
-def _writers(
-    args: argparse.Namespace, kinds: Sequence[str], inputs: Sequence["Input"], detector: "Detector"
-) -> AbstractContextManager[Sequence["Writer"]]:
-    from yolov2.detection.outputs.coco_ids import GroundTruthIds, RunningIds
-    from yolov2.detection.outputs.names import Names
-    from yolov2.detection.outputs.writers import open_writers
-
-    folder, truth, names = Path(args.output_dir), args.annotations, [one.name for one in inputs]
-    ids = GroundTruthIds(Path(truth), names, detector.wanted) if truth else RunningIds()
-    return open_writers(folder, kinds, Names(names), ids, label_scores=args.label_scores)
-
-
-def _work(
-    detector: "Detector",
-    inputs: Sequence["Input"],
-    writers: Sequence["Writer"],
-    report: "Report",
-    shower: "Shower | None",
-) -> None:
-    """Every result to every writer, to the report and to the window."""
-    from yolov2.detection.frames import Unreadable, count_frames
-    from yolov2.detection.stream import detect_inputs
-
-    with closing(detect_inputs(detector, inputs)) as results:
-        for result in bar(results, total=count_frames(inputs), unit="image"):
-            if isinstance(result, Unreadable):
-                report.add_unreadable()
-                announce(f"skipped: {result.problem}")
-                continue
-            if result.note:
-                announce(f"note: {result.note}")
-            report.add(result.detections.names)
-            for write in writers:
-                write(result)
-            if shower is not None and not shower.show(result):
-                return
+def _tell(report: Report, kinds: Sequence[str], where: str) -> None:
+    print(report.summary())
+    if kinds:
+        print(f"{', '.join(kinds)}: {where}")

@@ -11,6 +11,10 @@ class Report:
     def __init__(self) -> None:
         self.images, self.unreadable = 0, 0
         self.classes: Counter[str] = Counter()
+        self.start()
+
+    def start(self) -> None:
+        """Images a second count from now."""
         self.started = time.perf_counter()
 
     def add(self, names: Iterable[str]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from yolov2.detection.draw import draw_detections
-from yolov2.detection.sources import Input, VideoInput
+from yolov2.detection.inputs import ImageInput, Input, VideoInput
 from yolov2.detection.stream import Detected
 from yolov2.detection.window import Window, require_display
 from yolov2.section import require
@@ -20,7 +20,7 @@ class Shower:
 
     def __init__(self, inputs: Sequence[Input]) -> None:
         videos = sum(isinstance(one, VideoInput) for one in inputs)
-        images = len(inputs) - videos
+        images = sum(isinstance(one, ImageInput) for one in inputs)
         require(
             images <= MAX_WINDOWS,
             f"--show opens a window for each image and there are {images}: name one image, or at"

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from yolov2.commands.evaluate_inputs import coco_images, read_shard, require_one_way
+from yolov2.commands.evaluate_inputs import coco_images, read_shard, report_folder, require_one_way
 from yolov2.commands.options import add_data, add_device, add_section, section_from
 from yolov2.config import EvaluateConfig
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from yolov2.evaluation.annotated import AnnotatedImages
     from yolov2.evaluation.evaluate import EvaluatedCheckpoint, Shard
     from yolov2.evaluation.metrics import Evaluation
+    from yolov2.runtime.model_file import OpenedModel
 
 METRICS, REPORT = "metrics.json", "evaluate"
 
@@ -35,28 +36,16 @@ in shares, on as many machines as there are, then together:
   yolov2 evaluate --weights best.pt --data my/data.yaml --shard 2/2 --save-dir b
   yolov2 evaluate --data my/data.yaml --detections a/evaluate/*.parquet b/evaluate/*.parquet
 
-Writes metrics.json and the folder evaluate/ beside the model, or to --save-dir; for the split val
-also thresholds.json, the score threshold of each class that gives the best F1. Keep
---conf-threshold low: average precision is the area under the whole curve.
+Writes metrics.json and the folder evaluate/ to --save-dir, or beside the model; of a registered
+model (models:/NAME@ALIAS) into runs/evaluate/NAME@ALIAS. For the split val also thresholds.json,
+the score threshold of each class that gives the best F1. Keep --conf-threshold low: average
+precision is the area under the whole curve.
 """
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``yolov2 evaluate``."""
-    parser.add_argument("--weights", metavar="FILE", help="a checkpoint (.pt) or exported graph")
-    parser.add_argument(
-        "--detections",
-        nargs="+",
-        metavar="FILE",
-        help="instead of --weights: saved detections (detections.parquet, each image in one of the"
-        " files) or COCO results (.json)",
-    )
-    parser.add_argument(
-        "--annotations",
-        metavar="FILE",
-        help="COCO annotations (instances_*.json) instead of --data; classes go by name",
-    )
-    parser.add_argument("--images", metavar="FOLDER", help="where the images of --annotations lie")
+    _add_inputs(parser)
     add_data(parser)
     group = parser.add_argument_group("evaluation")
     group.add_argument(
@@ -86,6 +75,27 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--num-workers", type=int, default=0, metavar="N", help="reading processes")
     group.add_argument("--save-dir", metavar="FOLDER", help="where to write the report")
     add_device(group)
+
+
+def _add_inputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="a checkpoint (.pt), an exported graph, or an address such as models:/yolov2@champion",
+    )
+    parser.add_argument(
+        "--detections",
+        nargs="+",
+        metavar="FILE",
+        help="instead of --weights: saved detections (detections.parquet, each image in one of the"
+        " files) or COCO results (.json)",
+    )
+    parser.add_argument(
+        "--annotations",
+        metavar="FILE",
+        help="COCO annotations (instances_*.json) instead of --data; classes go by name",
+    )
+    parser.add_argument("--images", metavar="FOLDER", help="where the images of --annotations lie")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -123,26 +133,17 @@ def run(args: argparse.Namespace) -> int:
         )
     else:
         detections = gather_detections([Path(file) for file in args.detections], annotated)
-    folder = _folder(args)
+    folder = report_folder(args)
     if args.shard:
         return _write_share(detections, annotated, shard, folder)
     evaluated = evaluate_detections(annotated, detections, config)
     digests = digest(data.tables) if data is not None else {annotated.split: annotated.digest}
     _write(evaluated, config, digests, folder)
+    if evaluated.evaluation.split == "val":
+        _write_thresholds(evaluated.evaluation, folder, model)
     print(table(evaluated.evaluation))
     print(f"report: {folder / METRICS}, {folder / REPORT}")
     return 0
-
-
-def _folder(args: argparse.Namespace) -> Path:
-    """Where the report goes: the folder asked for, or that of the model or the detections."""
-    if args.save_dir:
-        return Path(args.save_dir)
-    from yolov2.runtime.address import ADDRESS
-
-    if args.weights and ADDRESS.match(args.weights):
-        return Path()  # a registered model has no folder of its own here
-    return Path(args.weights or args.detections[0]).parent
 
 
 def _write_share(
@@ -164,16 +165,22 @@ def _write(
 ) -> None:
     from yolov2.evaluation.evaluate import write_metrics
     from yolov2.evaluation.report import write_report
-    from yolov2.evaluation.thresholds import THRESHOLDS, best_thresholds, write_thresholds
     from yolov2.run_folder import EVALUATION, write_json
 
     evaluation = evaluated.evaluation
     write_metrics(evaluation, folder / METRICS)
     write_json(folder / EVALUATION, {"parameters": asdict(config), "data": digests})
     write_report(evaluated, folder / REPORT, config.pictures)
-    if evaluation.split == "val":
-        best = best_thresholds(evaluation.matches, evaluation.class_names)
-        write_thresholds(folder / THRESHOLDS, best, evaluation.split)
+
+
+def _write_thresholds(evaluation: "Evaluation", folder: Path, model: "OpenedModel | None") -> None:
+    """The best thresholds, with the hash of the model file that they belong to, if it is known."""
+    from yolov2.evaluation.thresholds import best_thresholds, write_thresholds
+    from yolov2.runtime.thresholds import THRESHOLDS, file_hash
+
+    best = best_thresholds(evaluation.matches, evaluation.class_names)
+    weights = None if model is None else file_hash(model.path)
+    write_thresholds(folder / THRESHOLDS, best, evaluation.split, weights)
 
 
 def table(evaluation: "Evaluation") -> str:

@@ -1,4 +1,4 @@
-"""What ``yolov2 evaluate`` is given: a model or detections, annotations, a share of the images."""
+"""What ``yolov2 evaluate`` is given: a model or detections, annotations, a share, a folder."""
 
 import argparse
 from pathlib import Path
@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from yolov2.evaluation.annotated import AnnotatedImages
     from yolov2.evaluation.evaluate import Shard
     from yolov2.runtime.model_file import OpenedModel
+
+
+REGISTERED = Path("runs/evaluate")
+"""Below it go the reports of registered models, as trainings go to ``runs/train`` by default."""
 
 
 def require_one_way(args: argparse.Namespace) -> None:
@@ -55,3 +59,16 @@ def coco_images(args: argparse.Namespace, model: "OpenedModel | None") -> "Annot
         names = read_detections(Path(args.detections[0])).class_names
     folder = Path(args.images) if args.images else None
     return read_annotations(Path(args.annotations), folder, names, args.split)
+
+
+def report_folder(args: argparse.Namespace) -> Path:
+    """Where the report goes: the folder asked for, or that of the model or the detections."""
+    if args.save_dir:
+        return Path(args.save_dir)
+    from yolov2.runtime.address import ADDRESS
+
+    weights = str(args.weights or args.detections[0])
+    address = ADDRESS.match(weights)
+    if args.weights and address:  # a registered model has no folder of its own here
+        return REGISTERED / weights[address.end() :].strip("/").replace("/", "-")
+    return Path(weights).parent

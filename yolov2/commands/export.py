@@ -17,12 +17,14 @@ SUMMARY = "write a checkpoint as ONNX, TorchScript and .pt2, and prove each file
 DESCRIPTION = """\
 Write model.onnx and others with decoding, class names, anchors, preprocessing and thresholds
 inside. Each file is run again before it gets its name: on real images it must give the
-checkpoint's boxes and scores, and on a split of a data set its average precision.
+checkpoint's boxes and scores, and on a split of a data set its average precision. If one fails, no
+file is kept; what an earlier export left in the folder is replaced in any case.
 """
 EXAMPLE = """\
 example:
   yolov2 export --weights runs/train/best.pt --data my/data.yaml --split val
   yolov2 export --weights runs/train/best.pt --source my/images/val    # AP is not measured
+  yolov2 export --weights models:/yolov2@champion --data my/data.yaml --formats pt2
 
 formats: onnx, onnx-raw (before decoding), onnx-nms (finished detections), onnx-fp16, onnx-int8,
 torchscript, pt2, pt2-bf16. All take images (batch, 3, height, width), RGB in [0, 1], letterboxed,
@@ -32,7 +34,12 @@ sides multiples of 32. Without a data set there is no onnx-int8.
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``yolov2 export``."""
-    parser.add_argument("--weights", required=True, metavar="FILE", help="a checkpoint (.pt)")
+    parser.add_argument(
+        "--weights",
+        required=True,
+        metavar="FILE",
+        help="a checkpoint (.pt), or the address of a model that has one (models:/name@alias)",
+    )
     add_data(parser)
     parser.set_defaults(data=None)
     parser.add_argument(
@@ -49,7 +56,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--thresholds",
         metavar="FILE",
-        help="thresholds.json of `yolov2 evaluate --split val`; default: the one beside --weights",
+        help="thresholds.json of `yolov2 evaluate --split val`; default: the one beside --weights,"
+        " if it was found with them",
     )
     parser.add_argument(
         "--output-dir", default="exported", metavar="FOLDER", help="where to write the files"
@@ -81,19 +89,13 @@ def run(args: argparse.Namespace) -> int:
     if without_int8:
         left = tuple(name for name in config.formats if name != "onnx-int8")
         config = replace(config, formats=left)
-    evidence = _evidence(args, config)
 
-    from yolov2.export.artefacts import export_checkpoint
-    from yolov2.export.report import describe, export_report, export_table
-    from yolov2.run_folder import write_json, write_text
+    from yolov2.runtime.address import resolve
 
-    folder, exported = Path(args.output_dir), []
-    for item in export_checkpoint(Path(args.weights), folder, evidence, config):
-        exported.append(item)
-        print(describe(item), flush=True)
-    report = export_report(exported, evidence, config)
-    write_json(folder / "export.json", report)
-    write_text(folder / "export.md", export_table(report))
+    checkpoint = resolve(args.weights, prefer=(".pt",))
+    evidence = _evidence(args, checkpoint, config)
+    folder = Path(args.output_dir)
+    _export(checkpoint, folder, evidence, config)
     if without_int8:
         print("onnx-int8 was left out: it is calibrated on, and proven by, a data set (--data)")
     if config.conf_threshold == "best_f1" and not evidence.thresholds:
@@ -104,13 +106,31 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _evidence(args: argparse.Namespace, config: ExportConfig) -> "Evidence":
-    """Of the data set, or of images alone."""
-    from yolov2.export.evidence import Evidence, evidence_of, read_thresholds
+def _export(checkpoint: Path, folder: Path, evidence: "Evidence", config: ExportConfig) -> None:
+    """Write the files, then the report, a line for each."""
+    from yolov2.export.artefacts import Places, export_checkpoint
+    from yolov2.export.report import describe, export_report, export_table
+    from yolov2.run_folder import write_json, write_text
 
-    beside = Path(args.weights).with_name("thresholds.json")
-    file = Path(args.thresholds) if args.thresholds else beside
-    thresholds = read_thresholds(file) if args.thresholds or beside.exists() else {}
+    proof, table, exported = folder / "export.json", folder / "export.md", []
+    places = Places(folder=folder, reports=(proof, table))
+    for item in export_checkpoint(checkpoint, places, evidence, config):
+        exported.append(item)
+        print(describe(item), flush=True)
+    report = export_report(exported, evidence, config)
+    write_json(proof, report)
+    write_text(table, export_table(report))
+
+
+def _evidence(args: argparse.Namespace, checkpoint: Path, config: ExportConfig) -> "Evidence":
+    """Of the data set, or of images alone."""
+    from yolov2.export.evidence import Evidence, evidence_of
+    from yolov2.network.checkpoint import require_checkpoint
+    from yolov2.runtime.thresholds import read_thresholds, thresholds_beside
+
+    require_checkpoint(checkpoint)
+    file = Path(args.thresholds) if args.thresholds else thresholds_beside(checkpoint)
+    thresholds = read_thresholds(file) if file else {}
     if args.data:
         from yolov2.commands.data import load_data
 

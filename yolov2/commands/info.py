@@ -3,7 +3,6 @@
 import argparse
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yolov2.commands.options import add_section, section_from
@@ -32,7 +31,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         metavar="FILE",
-        help="a checkpoint (.pt): its classes, width and, unless --image-size is given, size",
+        help="a checkpoint (.pt) or the address of one: its classes, width and, unless --image-size"
+        " is given, size",
     )
     parser.add_argument(
         "--classes", type=int, default=COCO_CLASSES, metavar="N", help="number of classes"
@@ -54,10 +54,11 @@ def run(args: argparse.Namespace) -> int:
     from yolov2.network.checkpoint import load_detector
     from yolov2.network.summary import summarise
     from yolov2.network.yolov2 import YOLOv2
+    from yolov2.runtime.address import resolve
 
     size = model.image_size
     if args.weights:
-        detector = load_detector(Path(args.weights))
+        detector = load_detector(resolve(args.weights, prefer=(".pt",)))
         network, size = detector.network, args.image_size or detector.image_size
     else:
         network = YOLOv2(args.classes, DEFAULT_ANCHORS, model.width)

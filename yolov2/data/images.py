@@ -22,18 +22,24 @@ class ImageError(ValueError):
     """An image that cannot be read; the text names it and says why."""
 
 
-def read_image(source: Path | bytes) -> Image.Image:
+def read_image(source: Path | bytes, *, most_pixels: int | None = None) -> Image.Image:
     """The image in RGB, turned as its EXIF orientation says.
 
     Raises:
-        ImageError: the file is missing, not an image, truncated or too large to be safe.
+        ImageError: the file is missing, not an image, truncated or too large to be safe: for
+            Pillow, or by its header of more than ``most_pixels``.
     """
     name = "image" if isinstance(source, bytes) else str(source)
     try:
         with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
+            if most_pixels is not None and image.width * image.height > most_pixels:
+                size = f"{image.width} x {image.height}"
+                raise ImageError(f"{name}: {size} pixels, of at most {most_pixels:,} in all")
             # in place and only where need be: each copy costs a tenth of the decoding
             ImageOps.exif_transpose(image, in_place=True)
             return to_rgb(image)
+    except ImageError:
+        raise
     except FileNotFoundError:
         raise ImageError(f"{name}: no such image file") from None
     except UnidentifiedImageError:

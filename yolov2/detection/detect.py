@@ -26,6 +26,7 @@ from yolov2.detection.background import default_workers, ordered_map
 from yolov2.detection.detections import Detections
 from yolov2.detection.postprocess import postprocess
 from yolov2.runtime.model_file import open_model
+from yolov2.runtime.thresholds import class_thresholds, read_thresholds, thresholds_beside
 from yolov2.section import require
 
 ImageLike = Image.Image | NDArray[np.uint8] | Path | str | bytes
@@ -43,9 +44,9 @@ class Detector:
     """A network with what belongs to it; call it with images.
 
     ``network`` maps images (B, 3, S, S) in [0, 1] on ``device`` to decoded predictions
-    (B, N, 5+C); S is ``image_size``. ``thresholds`` (C,) are those of the model file, which
-    ``config.conf_threshold`` overrides, and ``nms_threshold`` stands for the config's, if that
-    has none.
+    (B, N, 5+C); S is ``image_size``. ``thresholds`` (C,) are those of the model file, or of
+    ``thresholds_file``; ``config.conf_threshold`` overrides them. ``nms_threshold`` stands for
+    the config's, if that has none.
     """
 
     network: Callable[[Tensor], Tensor]
@@ -53,17 +54,26 @@ class Detector:
     image_size: int
     device: torch.device
     thresholds: tuple[float, ...]
+    thresholds_file: Path | None = None
     nms_threshold: float = 0.5
     config: DetectConfig = field(default_factory=DetectConfig)
 
     @classmethod
     def load(
-        cls, weights: Path | str, device: str = "auto", config: DetectConfig | None = None
+        cls,
+        weights: Path | str,
+        device: str = "auto",
+        config: DetectConfig | None = None,
+        thresholds: Path | None = None,
     ) -> "Detector":
         """The detector of a checkpoint, an exported graph or an address (see ``open_model``).
 
+        ``thresholds`` is a ``thresholds.json`` of ``yolov2 evaluate --split val``. Without it, a
+        graph has its own, and a checkpoint takes the one in its folder, if it was found with it.
+
         Raises:
-            ValueError: no such model, device or class, or a size that the graph does not take.
+            ValueError: no such model, device or class, a size that the graph does not take, or
+                thresholds of another model.
         """
         config = config or DetectConfig()
         opened = open_model(weights, device, half=config.half)
@@ -75,12 +85,14 @@ class Detector:
             f" {side}: leave the image size out, or use the checkpoint (.pt)",
         )
         _selected(config.classes, manifest.class_names)
+        file = thresholds or thresholds_beside(opened.path)
         return cls(
             network=opened.predict,
             class_names=manifest.class_names,
             image_size=side,
             device=opened.device,
-            thresholds=manifest.thresholds,
+            thresholds=_read(file, manifest.class_names) if file else manifest.thresholds,
+            thresholds_file=file,
             nms_threshold=manifest.nms_threshold,
             config=config,
         )
@@ -146,6 +158,15 @@ class Detector:
         thresholds = self.thresholds if told is None else (told,) * len(self.class_names)
         wanted = self.wanted
         return [each if i in wanted else NEVER for i, each in enumerate(thresholds)]
+
+
+def _read(thresholds: Path, class_names: Sequence[str]) -> tuple[float, ...]:
+    """The threshold (C,) of each class, from a file."""
+    known = read_thresholds(thresholds)
+    try:
+        return class_thresholds(known, class_names)
+    except ValueError as error:
+        raise ValueError(f"{thresholds}: {error}") from None
 
 
 def _selected(classes: Sequence[str], names: Sequence[str]) -> set[int]:

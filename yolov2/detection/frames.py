@@ -16,7 +16,7 @@ from PIL import Image
 from yolov2.boxes import Letterbox
 from yolov2.data.images import ImageError, letterbox_image, read_image
 from yolov2.detection.background import default_workers, ordered_map
-from yolov2.detection.sources import ImageInput, Input, VideoInput
+from yolov2.detection.inputs import ImageInput, Input, Unreadable, VideoInput
 from yolov2.detection.video import VideoReader
 
 
@@ -39,14 +39,6 @@ class Frame:
     letterbox: Letterbox
     video: VideoPlace | None = None
     note: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Unreadable:
-    """An input, or the rest of one, that cannot be read; ``problem`` is a sentence naming it."""
-
-    name: str
-    problem: str
 
 
 def read_frames(inputs: Sequence[Input], side: int, *, ahead: int) -> Iterator[Frame | Unreadable]:
@@ -72,7 +64,7 @@ def count_frames(inputs: Sequence[Input]) -> int | None:
     """How many images and frames there will be, as far as the inputs say; None: nobody knows."""
     total = 0
     for one in inputs:
-        if isinstance(one, ImageInput):
+        if not isinstance(one, VideoInput):
             total += 1
             continue
         if isinstance(one.content, int):
@@ -88,6 +80,8 @@ def count_frames(inputs: Sequence[Input]) -> int | None:
 
 
 def _image_frame(one: Input, side: int) -> Frame | Unreadable:
+    if isinstance(one, Unreadable):
+        return one
     assert isinstance(one, ImageInput)
     try:
         image = read_image(one.content)

@@ -3,42 +3,17 @@
 import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from yolov2.data.image_files import IMAGE_SUFFIXES
+from yolov2.detection.inputs import VIDEO_SUFFIXES, Input, VideoInput, file_input, printable
+from yolov2.detection.web import is_address
 from yolov2.section import require
 
 PICTURE_SUFFIXES = IMAGE_SUFFIXES | {".gif"}
 """Endings that are taken for an image; of an animation the first picture counts."""
 
-VIDEO_SUFFIXES = frozenset(
-    {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv"}
-)
 LIST_SUFFIX = ".txt"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ImageInput:
-    """An image: a file or its bytes.
-
-    ``name`` is its path below the folder that all inputs share, with ``/`` between the parts:
-    what its results are called, and no other input's name.
-    """
-
-    name: str
-    content: Path | bytes
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class VideoInput:
-    """A video file, or the camera of that number; ``name`` as of ``ImageInput``."""
-
-    name: str
-    content: Path | int
-
-
-Input = ImageInput | VideoInput
 
 
 def find_inputs(
@@ -47,8 +22,9 @@ def find_inputs(
     """The images and videos that ``sources`` name, those of a folder or pattern by name.
 
     A source is a file, a folder (with its subfolders if ``recursive``, but without ``apart``),
-    a pattern with ``*``, ``?`` or ``[``, a ``.txt`` list with a path a line, or the number of a
-    camera. A file is an image whatever its name, unless that ends like a video's.
+    a pattern with ``*``, ``?`` or ``[``, a ``.txt`` list with a path a line (addresses in it are
+    passed over: see ``gather``), or the number of a camera. A file is an image whatever its name,
+    unless that ends like a video's. One whose name is not UTF-8 is ``Unreadable``.
 
     Raises:
         ValueError: a source names nothing, or two name the same file.
@@ -89,11 +65,6 @@ def find_images(source: Path) -> list[Path]:
     return images
 
 
-def is_video(path: Path) -> bool:
-    """Whether the name of the file ends like a video's."""
-    return path.suffix.lower() in VIDEO_SUFFIXES
-
-
 def _of_folder(folder: Path, *, recursive: bool, apart: Path | None) -> list[Path]:
     if recursive:
         without = None if apart is None else apart.resolve()
@@ -108,8 +79,8 @@ def _of_folder(folder: Path, *, recursive: bool, apart: Path | None) -> list[Pat
 def _files(source: str) -> list[Path]:
     """The files of a source that is no folder."""
     path = Path(source)
-    if path.suffix.lower() == LIST_SUFFIX and path.is_file():
-        return list(_listed(path))
+    if names := lines_of(source):
+        return list(_listed(path, names))
     if path.is_file():
         return [path]
     if glob.has_magic(source):
@@ -120,17 +91,30 @@ def _files(source: str) -> list[Path]:
     raise ValueError(f"no such image, video, folder or list: {source}")
 
 
-def _listed(source: Path) -> Iterator[Path]:
-    """The paths of a list; a relative one counts from here, else from the list's folder."""
+def lines_of(source: str) -> list[str]:
+    """What a source that is a list names, a line each; nothing if it is none.
+
+    Raises:
+        ValueError: the list is empty or not UTF-8.
+    """
+    path = Path(source)
+    if path.suffix.lower() != LIST_SUFFIX or not path.is_file():
+        return []
     try:
-        lines = source.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise ValueError(f"{source}: a list of images must be UTF-8 text") from None
     names = [line.strip() for line in lines if line.strip()]
     require(bool(names), f"{source}: the list is empty; it needs an image path a line")
+    return names
+
+
+def _listed(source: Path, names: Iterable[str]) -> Iterator[Path]:
+    """The paths of a list; a relative one counts from here, else from the list's folder."""
     for name in names:
-        beside = source.parent / name
-        yield beside if not os.path.exists(name) and beside.exists() else Path(name)
+        if not is_address(name):
+            beside = source.parent / name
+            yield beside if not os.path.exists(name) and beside.exists() else Path(name)
 
 
 def _named(paths: Sequence[Path], bases: Sequence[str]) -> list[Input]:
@@ -140,11 +124,8 @@ def _named(paths: Sequence[Path], bases: Sequence[str]) -> list[Input]:
     named: dict[str, Input] = {}
     for path in paths:
         name = os.path.abspath(path)[start:].replace(os.sep, "/")
-        require(name not in named, f"{path} is named twice among the sources")
-        if is_video(path):
-            named[name] = VideoInput(name=name, content=path)
-        else:
-            named[name] = ImageInput(name=name, content=path)
+        require(name not in named, f"{printable(path)} is named twice among the sources")
+        named[name] = file_input(name, path)
     return list(named.values())
 
 

@@ -7,8 +7,8 @@ from PIL import Image
 
 from yolov2.detection.detect import Detector
 from yolov2.detection.detections import Detections
-from yolov2.detection.frames import Frame, Unreadable, VideoPlace, read_frames
-from yolov2.detection.sources import Input, VideoInput
+from yolov2.detection.frames import Frame, VideoPlace, read_frames
+from yolov2.detection.inputs import Input, Unreadable, is_live
 
 BATCHES_AHEAD = 2
 """So many batches of images are decoded, at most, before the network asks for them."""
@@ -34,8 +34,7 @@ def detect_inputs(
     detector: Detector, inputs: Sequence[Input]
 ) -> Generator[Detected | Unreadable, None, None]:
     """A result for each image and frame, in order; what cannot be read does not stop the rest."""
-    live = any(isinstance(one, VideoInput) and isinstance(one.content, int) for one in inputs)
-    size = 1 if live else detector.config.batch_size
+    size = 1 if any(map(is_live, inputs)) else detector.config.batch_size
     batch: list[tuple[int, Frame | Unreadable]] = []
     readable = 0
     frames = read_frames(inputs, detector.image_size, ahead=BATCHES_AHEAD * size)

@@ -26,14 +26,15 @@ def opencv() -> ModuleType:
     """The module ``cv2``, told to keep its warnings and FFmpeg's to itself.
 
     Raises:
-        ValueError: it is not installed.
+        ImageError: it is not installed.
     """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     try:
         import cv2
     except ImportError:
-        raise ValueError(
-            "videos and cameras need OpenCV: pip install opencv-python-headless"
+        raise ImageError(
+            "videos and cameras need OpenCV: pip install opencv-python-headless (or the extra"
+            " yolov2-pipeline[video])"
         ) from None
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     return cv2
@@ -47,12 +48,15 @@ class VideoReader:
         announced: how many frames the file says it has; None if it does not, and for a camera.
 
     Raises:
-        ImageError: no such file or camera, or OpenCV cannot read it.
+        ImageError: no such file or camera, or OpenCV cannot read it or is not installed.
     """
 
     def __init__(self, source: Path | int) -> None:
         self._source = source
-        cv2 = self._cv2 = opencv()
+        try:
+            cv2 = self._cv2 = opencv()
+        except ImageError as error:
+            raise ImageError(f"{self._name}: {error}") from None
         if isinstance(source, Path):
             if not source.is_file():
                 raise ImageError(f"{source}: no such video file")
@@ -89,12 +93,16 @@ class VideoReader:
         """Let go of the file or camera."""
         self._capture.release()
 
+    @property
+    def _name(self) -> str:
+        return str(self._source) if isinstance(self._source, Path) else f"camera {self._source}"
+
     def _unreadable(self) -> str:
         if isinstance(self._source, Path):
             return f"{self._source}: not a video that OpenCV can read"
         known = ", ".join(sorted(str(path) for path in Path("/dev").glob("video*")))
         return (
-            f"camera {self._source} does not answer (cameras of this machine: {known or 'none'});"
+            f"{self._name} does not answer (cameras of this machine: {known or 'none'});"
             " another program may be using it"
         )
 

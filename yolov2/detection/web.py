@@ -8,8 +8,9 @@ from email.message import Message
 from http.client import HTTPException
 from mimetypes import guess_extension
 from pathlib import Path, PurePosixPath
+from string import punctuation
 from urllib.error import URLError
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from urllib.request import Request, urlopen
 
 from yolov2.section import require
@@ -39,8 +40,12 @@ def fetch(
     Raises:
         ValueError: it cannot be fetched, is a page instead of a picture, or is too large.
     """
-    require(bool(urlsplit(address).hostname), f"{address}: the address names no server")
-    request = Request(address, headers={"User-Agent": "yolov2"})
+    try:
+        require(bool(urlsplit(address).hostname), "it names no server")
+    except ValueError as error:
+        raise ValueError(f"{address}: no address that leads anywhere ({error})") from None
+    # what is not ASCII in an address (a space, an umlaut) is sent in its escaped form
+    request = Request(quote(address, safe=punctuation), headers={"User-Agent": "yolov2"})
     try:
         with urlopen(request, timeout=timeout_seconds) as answer:
             require(is_address(answer.url), f"{address}: leads to {answer.url}, which is not http")

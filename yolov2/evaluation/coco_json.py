@@ -8,20 +8,23 @@ Letters of the shapes: N boxes.
 """
 
 import hashlib
-import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from yolov2.detection.coco_entries import Entries, entries, objects, read_json
 from yolov2.detection.detections import Detections, GroundTruth
 from yolov2.evaluation.annotated import AnnotatedImages
 from yolov2.section import require
 
-RESULT_KEYS = ("image_id", "category_id", "bbox", "score")
+WHAT = "COCO annotations"
+LISTS = ("images", "annotations", "categories")
+MOST_PIXELS = 2**31
+"""A side of an image is less."""
 
 
 def read_annotations(
@@ -35,49 +38,55 @@ def read_annotations(
     Raises:
         ValueError: no such file, not COCO's format, or a category with objects is no class.
     """
-    content = _read(file)
-    require(isinstance(content, dict), f"{file}: not COCO annotations: it is no object with lists")
-    lists = {key: content.get(key) for key in ("images", "annotations", "categories")}
-    for key, items in lists.items():
-        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-            raise ValueError(f"{file}: not COCO annotations: it has no list '{key}'")
-    try:
-        return _annotated(file, folder, lists, class_names, split)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{file}: not COCO annotations: {error!r} is missing or wrong") from None
+    content = read_json(file)
+    listed = {name: entries(file, content, name, WHAT) for name in LISTS}
+    images, categories = _images(listed["images"]), _categories(listed["categories"])
+    names = tuple(class_names or (categories[k] for k in sorted(categories)))
+    ids = {name: category for category, name in sorted(categories.items(), reverse=True)}
+    return AnnotatedImages(
+        split=split,
+        class_names=names,
+        truth=_truth(images["image_id"].tolist(), listed["annotations"], categories, names),
+        images=images,
+        root=folder,
+        digest=hashlib.sha256(file.read_bytes()).hexdigest(),
+        # a class without a category in the file cannot appear in results for it
+        category_ids=tuple(ids.get(name, -1 - k) for k, name in enumerate(names)),
+    )
 
 
 def read_results(file: Path, annotated: AnnotatedImages) -> dict[int, Detections]:
     """The detections of a results file by image id, only of images that have some.
 
+    As for pycocotools a box may reach beyond its image or have no area, and results of one image
+    may come in any order.
+
     Raises:
         ValueError: no such file, not COCO's format, or an image or category that
-            ``annotated`` does not have.
+            ``annotated`` does not have; the text has the entry and its value.
     """
-    content = _read(file)
+    content = read_json(file)
     if not isinstance(content, list):
         raise ValueError(f"{file}: not COCO results: it is not a list of detections")
-    try:
-        columns = {key: [item[key] for item in content] for key in RESULT_KEYS}
-        boxes = _boxes_xyxy(columns["bbox"])
-        scores = np.array(columns["score"], dtype=np.float64)
-        image_ids = np.array(columns["image_id"], dtype=np.int64)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{file}: not COCO results: {error!r} is missing or wrong") from None
-    unknown = next((i for i in image_ids.tolist() if i not in annotated.truth), None)
-    require(
-        unknown is None,
-        f"{file}: image_id {unknown} is none of the {len(annotated.truth)} annotated images",
-    )
+    results = objects(file, "results", content)
+    boxes = results.boxes_ltwh("bbox")
+    scores = results.scores("score")
+    image_ids, categories = results.integers("image_id"), results.integers("category_id")
+    strange = next((i for i, each in enumerate(image_ids) if each not in annotated.truth), None)
+    if strange is not None:
+        raise ValueError(
+            f"{results.at(strange)}: image_id {image_ids[strange]} is none of the"
+            f" {len(annotated.truth)} annotated images: give the annotations that belong to it"
+        )
     class_of = {category: k for k, category in enumerate(annotated.category_ids)}
-    strange = next((k for k in columns["category_id"] if k not in class_of), None)
-    require(
-        strange is None,
-        f"{file}: category_id {strange} is none of the annotated ones"
-        f" ({', '.join(map(str, sorted(class_of)[:20]))})",
-    )
-    class_ids = np.array([class_of[k] for k in columns["category_id"]], dtype=np.int64)
-    return by_image(image_ids, boxes, scores, class_ids)
+    strange = next((i for i, each in enumerate(categories) if each not in class_of), None)
+    if strange is not None:
+        raise ValueError(
+            f"{results.at(strange)}: category_id {categories[strange]} is none of the annotated"
+            f" ones ({', '.join(map(str, sorted(class_of)[:20]))})"
+        )
+    class_ids = np.array([class_of[k] for k in categories], dtype=np.int64)
+    return by_image(np.array(image_ids, dtype=np.int64), _xyxy(boxes), scores, class_ids)
 
 
 def by_image(
@@ -98,80 +107,58 @@ def by_image(
     }
 
 
-def _read(file: Path) -> Any:
-    try:
-        return json.loads(file.read_bytes())
-    except FileNotFoundError:
-        raise ValueError(f"{file}: no such file") from None
-    except OSError as error:
-        raise ValueError(f"{file}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise ValueError(f"{file}: not JSON ({error})") from None
+def _images(listed: Entries) -> pd.DataFrame:
+    """A row an image, as ``AnnotatedImages.images``."""
+    columns = {"image_id": listed.integers("id"), "image": listed.texts("file_name")}
+    sides = {side: listed.integers(side) for side in ("width", "height")}
+    images = pd.DataFrame(columns | sides)
+    require(len(images) > 0, f"{listed.file}: it has no images")
+    for index, row in enumerate(listed.rows):
+        for side, pixels in sides.items():
+            require(
+                0 < pixels[index] < MOST_PIXELS,
+                f"{listed.at(index)}: {side} is {row[side]}: it must be that of the image in"
+                " pixels",
+            )
+    require(
+        not images["image_id"].duplicated().any(), f"{listed.file}: two images have the same id"
+    )
+    return images
 
 
-def _annotated(
-    file: Path,
-    folder: Path | None,
-    lists: Mapping[str, Any],
-    class_names: Sequence[str] | None,
-    split: str,
-) -> AnnotatedImages:
-    categories = {int(c["id"]): str(c["name"]) for c in lists["categories"]}
-    annotations = lists["annotations"]
-    used = {int(a["category_id"]) for a in annotations}
-    names = tuple(class_names or (categories[k] for k in sorted(categories)))
-    for category in sorted(used):
-        name = categories.get(category)
-        require(
-            name in names,
-            f"{file}: category {category} ('{name}') is no class of the model, which has"
-            f" {', '.join(names[:20])}: classes go by name",
-        )
-    ids = {name: category for category, name in sorted(categories.items(), reverse=True)}
-    images = pd.DataFrame(
-        {
-            "image_id": [int(i["id"]) for i in lists["images"]],
-            "image": [str(i["file_name"]) for i in lists["images"]],
-            "width": [int(i["width"]) for i in lists["images"]],
-            "height": [int(i["height"]) for i in lists["images"]],
-        }
-    )
-    require(len(images) > 0, f"{file}: it has no images")
-    require(not images["image_id"].duplicated().any(), f"{file}: two images have the same id")
-    twice = sorted({n for n in categories.values() if list(categories.values()).count(n) > 1})
-    require(not twice, f"{file}: several categories are called '{', '.join(map(str, twice))}'")
-    class_of = {category: names.index(categories[category]) for category in used}
-    return AnnotatedImages(
-        split=split,
-        class_names=names,
-        truth=_truth(file, images["image_id"].tolist(), annotations, class_of),
-        images=images,
-        root=folder,
-        digest=hashlib.sha256(file.read_bytes()).hexdigest(),
-        # a class without a category in the file cannot appear in results for it
-        category_ids=tuple(ids.get(name, -1 - k) for k, name in enumerate(names)),
-    )
+def _categories(listed: Entries) -> dict[int, str]:
+    """Category names by id."""
+    ids, names = listed.integers("id"), listed.texts("name")
+    require(len(set(ids)) == len(ids), f"{listed.file}: two categories have the same id")
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
+    require(not twice, f"{listed.file}: several categories are called '{', '.join(twice)}'")
+    return dict(zip(ids, names, strict=True))
 
 
 def _truth(
-    file: Path, image_ids: list[int], annotations: list[Any], class_of: Mapping[int, int]
+    image_ids: Sequence[int],
+    annotations: Entries,
+    categories: Mapping[int, str],
+    names: Sequence[str],
 ) -> dict[int, GroundTruth]:
     """The objects of every image, in the file's order."""
     rows: dict[int, list[int]] = {image_id: [] for image_id in image_ids}
-    for row, annotation in enumerate(annotations):
-        image_id = int(annotation["image_id"])
-        require(image_id in rows, f"{file}: annotation {row}: image_id {image_id} has no image")
+    for row, image_id in enumerate(annotations.integers("image_id")):
+        if image_id not in rows:
+            raise ValueError(f"{annotations.at(row)}: image_id {image_id} is none of its images")
         rows[image_id].append(row)
-    boxes = _boxes_xyxy([annotation["bbox"] for annotation in annotations])
-    class_ids = np.array([class_of[a["category_id"]] for a in annotations], dtype=np.int64)
-    crowd = np.array([bool(a.get("iscrowd", 0)) for a in annotations], dtype=np.bool_)
-    areas = np.array(
-        [a.get("area", a["bbox"][2] * a["bbox"][3]) for a in annotations], dtype=np.float64
+    class_ids = _class_ids(annotations, categories, names)  # (N,)
+    boxes = annotations.boxes_ltwh("bbox")  # (N, 4)
+    crowd = annotations.flags("iscrowd")  # (N,)
+    areas = annotations.sizes("area", boxes[:, 2] * boxes[:, 3])  # (N,)
+    boxes_xyxy = _xyxy(boxes)
+    require(
+        bool((~crowd).any()),
+        f"{annotations.file}: it has no object, and average precision needs some",
     )
-    require(bool((~crowd).any()), f"{file}: it has no object, and average precision needs some")
     return {
         image_id: GroundTruth(
-            boxes_xyxy=boxes[where],
+            boxes_xyxy=boxes_xyxy[where],
             class_ids=class_ids[where],
             crowd=crowd[where],
             areas=areas[where],
@@ -180,7 +167,26 @@ def _truth(
     }
 
 
-def _boxes_xyxy(boxes_ltwh: list[Any]) -> NDArray[np.float64]:
+def _class_ids(
+    annotations: Entries, categories: Mapping[int, str], names: Sequence[str]
+) -> NDArray[np.int64]:
+    """The class (N,) of each annotation."""
+    used = annotations.integers("category_id")
+    strange = next((i for i, category in enumerate(used) if category not in categories), None)
+    if strange is not None:
+        raise ValueError(
+            f"{annotations.at(strange)}: category_id {used[strange]} is none of its categories"
+        )
+    for category in sorted(set(used)):
+        require(
+            categories[category] in names,
+            f"{annotations.file}: category {category} ('{categories[category]}') is no class of"
+            f" the model, which has {', '.join(names[:20])}: classes go by name",
+        )
+    class_of = {category: list(names).index(categories[category]) for category in set(used)}
+    return np.array([class_of[category] for category in used], dtype=np.int64)
+
+
+def _xyxy(boxes_ltwh: NDArray[np.float64]) -> NDArray[np.float64]:
     """Boxes (N, 4) left, top, width, height -> (N, 4) left, top, right, bottom."""
-    boxes = np.array(boxes_ltwh, dtype=np.float64).reshape(len(boxes_ltwh), 4)
-    return np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), axis=1)
+    return np.concatenate((boxes_ltwh[:, :2], boxes_ltwh[:, :2] + boxes_ltwh[:, 2:]), axis=1)

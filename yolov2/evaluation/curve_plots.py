@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -32,11 +33,8 @@ def save_pr_plot(
     ap50 = {name: values["AP50"] for name, values in per_class.items()}
     named = lowest(ap50)
     for name, column in zip(per_class, curves.columns[2:], strict=True):
-        style = dict(OTHER_LINE)
-        if name in named:
-            style = class_line(list(class_names).index(name))
-            style["label"] = f"{ap50[name]:.3f}  {plain_text(name)}"
-        axes.plot(curves["recall"], curves[column], **style)
+        label = f"{ap50[name]:.3f}" if name in named else None
+        axes.plot(curves["recall"], curves[column], **_line(name, class_names, label))
     mean = sum(ap50.values()) / len(ap50)
     axes.plot(curves["recall"], curves["mean"], label=f"{mean:.3f}  mean", **MEAN_LINE)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
@@ -66,10 +64,9 @@ def save_confidence_plot(
     for axes, title in zip(columns, FIGURES, strict=True):
         table = curves[title]
         for name, column in zip(best, table.columns[2:], strict=True):
-            style = dict(OTHER_LINE)
-            if name in named:
-                style = class_line(list(class_names).index(name))
-                style["label"] = f"{best[name].threshold:.2f}  {plain_text(name)}"
+            style = _line(
+                name, class_names, f"{best[name].threshold:.2f}" if name in named else None
+            )
             axes.plot(table["confidence"], table[column], **style)
             if title == "F1" and name in named:
                 axes.plot(best[name].threshold, best[name].f1, "o", color=style["color"], ms=6)
@@ -89,3 +86,11 @@ def save_confidence_plot(
         handlelength=3.2,
     )
     save(figure, path)
+
+
+def _line(name: str, class_names: Sequence[str], figure: str | None) -> dict[str, Any]:
+    """How the line of a class is drawn: by itself with its ``figure``, or grey among the others."""
+    if figure is None:
+        return dict(OTHER_LINE)
+    style = class_line(list(class_names).index(name))
+    return style | {"label": f"{figure}  {plain_text(name)}"}

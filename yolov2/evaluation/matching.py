@@ -8,7 +8,7 @@ COCO; hotcoco's confusion matrix, otherwise the same, calls it a false alarm.
 Letters of the shapes: D detections and G objects of one image, C classes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,6 +59,25 @@ def image_scores(
             )
         )
     return sorted(scores, key=lambda s: (-s.f1, -s.found, s.missed + s.false, s.image_id))
+
+
+def image_table(scores: Sequence[ImageScore], images: pd.DataFrame) -> pd.DataFrame:
+    """A row an image, the worst first: what it is, and what was found in it.
+
+    ``scores`` come best first; ``images`` are those of ``AnnotatedImages``. ``TP``, ``FP`` and
+    ``FN`` count detections above ``threshold`` and objects, ``F1`` is by which it is sorted.
+    """
+    worst = list(reversed(scores))
+    order = [score.image_id for score in worst]
+    table = images.set_index("image_id").loc[order].reset_index()
+    return table[["image", "image_id", "width", "height"]].assign(
+        objects=[score.found + score.missed for score in worst],
+        TP=[score.found for score in worst],
+        FP=[score.false for score in worst],
+        FN=[score.missed for score in worst],
+        F1=[round(score.f1, 6) for score in worst],
+        threshold=MATCH_SCORE,
+    )
 
 
 def confusion_matrix(

@@ -15,7 +15,7 @@ from yolov2.evaluation.evaluate import EvaluatedCheckpoint
 from yolov2.evaluation.figures import SIZES
 from yolov2.evaluation.hot import evaluator
 from yolov2.evaluation.label_sheet import label_error_sheet, label_error_table
-from yolov2.evaluation.matching import MATCH_SCORE, ImageScore, confusion_samples
+from yolov2.evaluation.matching import MATCH_SCORE, ImageScore, confusion_samples, image_table
 from yolov2.evaluation.metrics import Evaluation
 from yolov2.evaluation.plots import (
     save_confusion_plot,
@@ -33,6 +33,7 @@ LABEL_SHEET = "label_errors.jpg"
 def write_report(evaluated: EvaluatedCheckpoint, folder: Path, pictures: int) -> None:
     """Write plots (PNG), their tables (CSV), the detections, and pictures into ``folder``.
 
+    ``images.csv`` has a row for each image, the worst first (see ``image_table``).
     ``pictures`` is the number of images drawn in ``folder/images``: the better half are the best
     images, the rest the worst. Where the image files are not at hand, there are none of them, no
     sheet of label errors and no slices by brightness.
@@ -42,6 +43,8 @@ def write_report(evaluated: EvaluatedCheckpoint, folder: Path, pictures: int) ->
     _write_figures(evaluated.evaluation, folder)
     _write_diagnosis(evaluated, folder)
     write_detections(folder / NAME, evaluated.detections, evaluated.annotated)
+    table = image_table(evaluated.evaluation.image_scores, evaluated.annotated.images)
+    table.to_csv(folder / "images.csv", index=False)
     _write_pictures(evaluated, folder / "images", pictures)
 
 

@@ -17,12 +17,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from yolov2.evaluation.matches import IOU_THRESHOLDS, ClassMatches, Matches
+from yolov2.runtime.thresholds import CONF_THRESHOLD
 
-THRESHOLDS = "thresholds.json"
 FIGURES = ("F1", "precision", "recall")
-CONF_THRESHOLD = 0.5
-"""Of a class of which nothing is found at any threshold."""
-
 CONFIDENCES = np.linspace(0, 1, 101)
 """X = 101 points of the curves."""
 
@@ -46,12 +43,18 @@ def best_thresholds(matches: Matches, class_names: Sequence[str]) -> dict[str, B
     }
 
 
-def write_thresholds(path: Path, best: Mapping[str, BestThreshold], split: str) -> None:
-    """Write ``thresholds.json``; classes without objects in the split are absent."""
+def write_thresholds(
+    path: Path, best: Mapping[str, BestThreshold], split: str, weights: str | None
+) -> None:
+    """Write ``thresholds.json``; classes without objects in the split are absent.
+
+    ``weights`` is the sha256 of the model file that they belong to, ``None`` if that is unknown.
+    """
     content = {
         "metric": "F1",
         "iou": float(IOU_THRESHOLDS[0]),
         "split": split,
+        "weights": weights,
         "classes": {name: asdict(one) for name, one in best.items()},
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +91,7 @@ def _curves(matches: ClassMatches) -> NDArray[np.float64]:
 def _best(matches: ClassMatches) -> BestThreshold:
     """The threshold halfway between the last detection that counts and the next one."""
     scores, found, seen = _cumulated(matches)
-    if not found.any():
+    if not found.any():  # at any threshold
         return BestThreshold(threshold=CONF_THRESHOLD, f1=0.0, precision=0.0, recall=0.0)
     lower = np.append(scores[1:], 0.0)
     f1, precision, recall = _figures(found, seen, matches)  # (M,) each

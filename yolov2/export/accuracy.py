@@ -70,7 +70,7 @@ def require_kept(
     if not loss <= max_loss:
         raise ExportError(
             f"{name}: its AP on {split} is {scores['AP']:.4f}, which is {loss:.4f} below PyTorch's"
-            f" {reference['AP']:.4f}; export.max_ap_loss allows {max_loss:g}: the file is not kept."
+            f" {reference['AP']:.4f}; export.max_ap_loss allows {max_loss:g}: nothing is kept."
             " For int8 raise export.calibration_images, or leave the format out of export.formats"
         )
 

@@ -3,7 +3,7 @@
 Letters of the shapes: B images, S side of the canvas in pixels.
 """
 
-import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,16 @@ from yolov2.network.checkpoint import load_detector
 from yolov2.runtime.graphs import Images, Run
 from yolov2.runtime.manifest import Manifest
 from yolov2.runtime.model_file import OpenedModel, describe, open_model
+from yolov2.runtime.thresholds import file_hash
 from yolov2.section import require
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where an export goes: its files into ``folder``; ``reports`` are what its caller writes."""
+
+    folder: Path
+    reports: Sequence[Path]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,13 +60,17 @@ class Exported:
 
 
 def export_checkpoint(
-    checkpoint: Path, folder: Path, evidence: Evidence, config: ExportConfig
+    checkpoint: Path, places: Places, evidence: Evidence, config: ExportConfig
 ) -> Iterator[Exported]:
-    """Write the files of ``config.formats`` to ``folder``, each proven first.
+    """Write the files of ``config.formats``: all of them proven, or none.
+
+    Each is yielded when it stands its proof and gets its name after the last of them. Before the
+    first one, the files and reports of an earlier export to these places are removed, so that
+    none of them passes for one of this checkpoint, whatever happens.
 
     Raises:
         ExportError: a file does not compute what the checkpoint does, or lost too much of its
-            AP; it is removed, and what had its name as well.
+            AP; nothing is left of this export.
         ValueError: no checkpoint, an image that cannot be read, or a format that cannot be
             proven with this evidence.
     """
@@ -79,19 +92,39 @@ def export_checkpoint(
             for path in evidence.calibration[: config.calibration_images]
         ),
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in config.formats:
-        kind = FORMATS[name]
-        path, unproven = folder / kind.file, folder / f"unproven.{kind.file}"
-        manifest = kind.describe(source.manifest)
-        path.unlink(missing_ok=True)  # whatever happens now, an older file shall not pass for it
-        try:
-            kind.write(source, manifest, unproven)
-            exported = _prove(kind, unproven, path, opened, reference, batch, evidence, config)
-            unproven.replace(path)
-        finally:
+    kinds = [FORMATS[name] for name in config.formats]
+    _clear(places, kinds)
+    places.folder.mkdir(parents=True, exist_ok=True)
+    paths = {places.folder / f"unproven.{kind.file}": kind for kind in kinds}
+    try:
+        for unproven, kind in paths.items():
+            kind.write(source, kind.describe(source.manifest), unproven)
+            path = places.folder / kind.file
+            yield _prove(kind, unproven, path, opened, reference, batch, evidence, config)
+        for unproven, kind in paths.items():
+            unproven.replace(places.folder / kind.file)
+    finally:
+        for unproven in paths:
             unproven.unlink(missing_ok=True)
-        yield exported
+
+
+def _clear(places: Places, kinds: Sequence[Format]) -> None:
+    """Remove what an earlier export left, as its report lists it, and what is in the way."""
+    earlier = [name for report in places.reports for name in _listed(report)]
+    for name in {*earlier, *(kind.file for kind in kinds)}:
+        (places.folder / name).unlink(missing_ok=True)
+    for report in places.reports:
+        report.unlink(missing_ok=True)
+
+
+def _listed(report: Path) -> list[str]:
+    """The files that ``export.json`` says are proven; none if ``report`` is none or damaged."""
+    known = {kind.file for kind in FORMATS.values()}
+    try:
+        items = json.loads(report.read_text(encoding="utf-8"))["artefacts"].values()
+        return [item["file"] for item in items if item["file"] in known]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
 
 
 def _reference(opened: OpenedModel, batch: Images, evidence: Evidence) -> Reference:
@@ -136,7 +169,7 @@ def _prove(
         path=path,
         manifest=model.manifest,
         bytes=file.stat().st_size,
-        sha256=_sha256(file),
+        sha256=file_hash(file),
         difference=difference,
         latency_ms=median_latency_ms(run, batch[:1]),
         scores=scores,
@@ -157,8 +190,3 @@ def _run_of(model: OpenedModel) -> Run:
             return model.predict(torch.from_numpy(images)).numpy()
 
     return run
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

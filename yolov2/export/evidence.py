@@ -1,6 +1,5 @@
 """What an export needs besides the checkpoint: images to be proven on, and thresholds."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from yolov2.data.table import LabelTables, digest
 from yolov2.evaluation.annotated import AnnotatedImages, annotated_images
 from yolov2.export_config import ExportConfig
 from yolov2.runtime.manifest import Manifest
-from yolov2.runtime.model_file import CONF_THRESHOLD
+from yolov2.runtime.thresholds import class_thresholds
 from yolov2.section import require
 
 
@@ -81,35 +80,10 @@ def with_thresholds(manifest: Manifest, evidence: Evidence, config: ExportConfig
     Raises:
         ValueError: the thresholds are those of other classes.
     """
-    known, names = evidence.thresholds, manifest.class_names
-    unknown = sorted(set(known) - set(names))
-    require(
-        not unknown,
-        f"the thresholds are of another model: it has no class {', '.join(unknown[:3])}",
-    )
+    by_class = class_thresholds(evidence.thresholds, manifest.class_names)
     described = replace(
         manifest, nms_threshold=config.nms_threshold, data_digest=evidence.data_digest
     )
     if config.conf_threshold != "best_f1":
         return replace(described, conf_threshold=config.conf_threshold)
-    by_class = tuple(known.get(name, CONF_THRESHOLD) for name in names) if known else ()
-    return replace(described, class_thresholds=by_class)
-
-
-def read_thresholds(path: Path) -> dict[str, float]:
-    """Threshold by class name of a ``thresholds.json`` that ``evaluate`` wrote.
-
-    Raises:
-        ValueError: no such file, or it holds something else.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return {str(name): float(found["threshold"]) for name, found in content["classes"].items()}
-    except FileNotFoundError:
-        raise ValueError(
-            f"no thresholds at {path}: `yolov2 evaluate --split val` writes them"
-        ) from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"{path} holds no thresholds as `yolov2 evaluate --split val` writes them ({error!r})"
-        ) from None
+    return replace(described, class_thresholds=by_class if evidence.thresholds else ())

@@ -115,6 +115,12 @@ def content_hash(content: object) -> str:
     return digest.hexdigest()
 
 
+def require_checkpoint(path: Path) -> None:
+    """Raise ``ValueError`` unless ``path`` is a file with the name of a checkpoint."""
+    require(path.is_file(), f"no checkpoint at {path}")
+    require(path.suffix == ".pt", f"{path} is no checkpoint: its name must end in .pt")
+
+
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """The content of a checkpoint.
 
@@ -150,17 +156,20 @@ def load_detector(path: Path, device: torch.device | str = "cpu") -> TrainedDete
         ValueError: the file is no checkpoint, or its weights do not fit its architecture.
     """
     content = read_checkpoint(path)
-    architecture = content["architecture"]
-    network = YOLOv2(
-        architecture["num_classes"], architecture["anchors"], width=architecture["width"]
-    )
-    model: dict[str, Tensor] = content["model"]
     try:
-        network.load_state_dict(model)
-    except RuntimeError as error:
-        raise ValueError(f"{path}: the weights do not fit the network: {error}") from None
+        architecture = content["architecture"]
+        network = YOLOv2(
+            architecture["num_classes"], architecture["anchors"], width=architecture["width"]
+        )
+        network.load_state_dict(content["model"])
+        class_names, image_size = tuple(content["class_names"]), int(content["image_size"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        # torch lists every weight that does not fit, on a line each
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise ValueError(
+            f"{path}: the weights do not fit the network, the file is damaged or was changed"
+            f" ({type(error).__name__}: {lines[-1][:120] if lines else ''})"
+        ) from error
     return TrainedDetector(
-        network=network.to(device).eval(),
-        class_names=tuple(content["class_names"]),
-        image_size=content["image_size"],
+        network=network.to(device).eval(), class_names=class_names, image_size=image_size
     )

@@ -3,6 +3,7 @@
 Letters of the shapes: B images, S side of the canvas in pixels, N boxes, C classes.
 """
 
+import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from yolov2.network.decode import decode
+from yolov2.runtime.archive import first_line, require_whole_archive, short
 from yolov2.runtime.manifest import INPUT, KEY, OUTPUT, Manifest
 
 Images = NDArray[np.float32]
@@ -70,7 +72,6 @@ def open_session(path: Path, device: torch.device = CPU) -> tuple[Any, Manifest]
         ValueError: as ``open_onnx``.
     """
     import onnxruntime
-    from onnxruntime.capi import onnxruntime_pybind11_state as native
 
     providers = ["CPUExecutionProvider"]
     if device.type == "cuda":
@@ -84,17 +85,19 @@ def open_session(path: Path, device: torch.device = CPU) -> tuple[Any, Manifest]
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = torch.get_num_threads()
     settings.log_severity_level = ERRORS_ONLY
+    # without a card there is nothing to fall back to, and trying that prints a banner
+    fallback = int(device.type == "cuda")
     try:
-        session = onnxruntime.InferenceSession(path, settings, providers=providers)
-    except (
-        native.InvalidProtobuf,
-        native.InvalidGraph,
-        native.InvalidArgument,
-        native.Fail,
-        native.NotImplemented,
-    ) as error:
-        reason = str(error).splitlines()[0].split(" : ")[-1]
-        raise ValueError(f"{path} is no ONNX graph that can be run: {reason}") from None
+        session = onnxruntime.InferenceSession(
+            path, settings, providers=providers, enable_fallback=fallback
+        )
+    except Exception as error:
+        # a damaged graph ends in any of ONNX Runtime's dozen types, or in Python's own where
+        # their text is no text
+        raise ValueError(
+            f"{path} is no ONNX graph that can be run: damaged, or something else"
+            f" ({short(str(error).rpartition(' : ')[2])})"
+        ) from error
     properties = session.get_modelmeta().custom_metadata_map
     return session, Manifest.from_json(properties.get(KEY, ""), path)
 
@@ -103,14 +106,15 @@ def open_torchscript(path: Path) -> Artefact:
     """The TorchScript graph on the CPU.
 
     Raises:
-        ValueError: no TorchScript file, or one without our manifest.
+        ValueError: no TorchScript file, a damaged one, or one without our manifest.
     """
+    require_whole_archive(path, "TorchScript file")
     files: dict[str, str | bytes] = {KEY: b""}
     try:
         with torchscript_allowed():
             module = torch.jit.load(path, map_location="cpu", _extra_files=files)
-    except RuntimeError as error:
-        raise ValueError(f"{path} is no TorchScript file ({_first_line(error)})") from None
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"{path} is no TorchScript file ({first_line(error)})") from error
     return Artefact(run=run_module(module), manifest=_manifest(files, path))
 
 
@@ -118,14 +122,16 @@ def open_pt2(path: Path) -> Artefact:
     """The program that ``torch.export`` wrote, on the CPU.
 
     Raises:
-        ValueError: no such program, or one without our manifest.
+        ValueError: no such program, a damaged one, or one without our manifest.
     """
+    require_whole_archive(path, "program of torch.export")
     files: dict[str, str | bytes] = {KEY: b""}
     try:
-        program = torch.export.load(path, extra_files=files)
+        with _quiet("torch.export"):
+            program = torch.export.load(path, extra_files=files)
     except Exception as error:
-        # a foreign archive ends in any of a dozen types, from BadZipFile to AssertionError
-        raise ValueError(f"{path} is no program of torch.export ({_first_line(error)})") from error
+        # a foreign archive ends in any of a dozen types, from KeyError to AssertionError
+        raise ValueError(f"{path} is no program of torch.export ({first_line(error)})") from error
     return Artefact(run=run_module(program.module()), manifest=_manifest(files, path))
 
 
@@ -144,9 +150,15 @@ def _manifest(files: dict[str, str | bytes], path: Path) -> Manifest:
     return Manifest.from_json(text if isinstance(text, str) else text.decode(), path)
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+@contextmanager
+def _quiet(logger: str) -> Iterator[None]:
+    """Without the warnings of torch, which print a traceback that the error repeats."""
+    log = logging.getLogger(logger)
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from yolov2.network.inference import InferenceYOLOv2
 from yolov2.runtime.address import resolve
 from yolov2.runtime.graphs import Artefact, open_onnx, open_pt2, open_torchscript
 from yolov2.runtime.manifest import Manifest
+from yolov2.runtime.thresholds import CONF_THRESHOLD
 
-CONF_THRESHOLD = 0.5
 NMS_THRESHOLD = 0.5
 
 SUFFIXES = (".onnx", ".pt", ".torchscript", ".pt2")

@@ -61,17 +61,9 @@ def yolov2_loss(
     type of ``raw``.
     """
     rows, columns = raw.shape[2:4]
-    grid = (rows, columns)
-    truth = assign(targets, anchors, batch=len(raw), grid=grid)
+    truth = assign(targets, anchors, batch=len(raw), grid=(rows, columns))
     mine, logits = _Pick.apply(raw, truth.keeper, *truth.place)  # (T, 5+C), (B, A, H, W)
-    with torch.no_grad():
-        boxes_cxcywh_cells = decode_boxes(raw[..., :4].float(), anchors).flatten(1, 3)
-        empty = best_iou(boxes_cxcywh_cells, targets, grid=grid) <= config.ignore_iou  # (B, A*H*W)
-        empty = empty.flatten().index_fill_(0, truth.slot, False)
-        found = torch.ones_like(mine[:, 4])
-        if config.objectness_target == "iou":
-            predicted = boxes_cxcywh_cells.flatten(0, 1)[truth.slot]
-            found = aligned_iou(predicted, truth.box_cxcywh_cells)
+    empty, found = _objectness_goal(raw, targets, anchors, config, truth)  # (B*A*H*W,), (T,)
     kept = truth.kept.to(mine.dtype)  # (T,) 0 takes a box that lost its slot out of the sums
     coord = config.lambda_coord * (_coord_error(mine[:, :4], truth) * kept).sum()
     objectness = binary_cross_entropy_with_logits(mine[:, 4], found, kept, reduction="sum")
@@ -90,6 +82,23 @@ def yolov2_loss(
         collisions=(~truth.kept).sum(),
         positives=truth.kept.sum(),
     )
+
+
+@torch.no_grad()
+def _objectness_goal(
+    raw: Tensor, targets: Tensor, anchors: Tensor, config: LossConfig, truth: Assignment
+) -> tuple[Tensor, Tensor]:
+    """Which slots (B*A*H*W,) are empty, and the objectness (T,) that the boxes' slots should have.
+
+    ``raw`` (B, A, H, W, 5+C), ``targets`` (T, 6) and ``anchors`` (A, 2) are those of the loss.
+    """
+    boxes_cxcywh_cells = decode_boxes(raw[..., :4].float(), anchors).flatten(1, 3)  # (B, A*H*W, 4)
+    overlap = best_iou(boxes_cxcywh_cells, targets, grid=(raw.shape[2], raw.shape[3]))
+    empty = (overlap <= config.ignore_iou).flatten().index_fill_(0, truth.slot, False)
+    if config.objectness_target == "iou":
+        predicted = boxes_cxcywh_cells.flatten(0, 1)[truth.slot]  # (T, 4)
+        return empty, aligned_iou(predicted, truth.box_cxcywh_cells)
+    return empty, torch.ones(len(targets), device=raw.device)
 
 
 def _coord_error(mine: Tensor, truth: Assignment) -> Tensor:

@@ -1,23 +1,26 @@
 """``yolov2 detect``: results written and read back by others, and one clear line for a mistake."""
 
 import json
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from PIL import Image, ImageShow
 
-from tests.yolov2.detection.stand_in import NAMES, SIDE, broken_folder, grey
+from tests.yolov2.detection.stand_in import NAMES, broken_folder, checkpoint, grey
 from yolov2.cli import main
+from yolov2.commands.detect import KINDS
 from yolov2.config import DetectConfig
 from yolov2.data.images import read_image
 from yolov2.data.labels import parse_labels
-from yolov2.detection.detect import Detector
-from yolov2.network.checkpoint import save_checkpoint
-from yolov2.network.yolov2 import YOLOv2
+from yolov2.detection import frames, gather
+from yolov2.detection.detect import Canvas, Detector
+from yolov2.termination import Terminated
 
 READABLE = ("b_cmyk.jpg", "e_good.PNG", "f_sixteen_bits.png", "g_palette.png", "h_moving.gif")
 SIZES = dict(zip(READABLE, ((100, 50), (50, 100), (70, 35), (64, 64), (128, 64)), strict=True))
@@ -26,12 +29,7 @@ NUMBERS = (1, 4, 5, 6, 7)
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("weights") / "best.pt"
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = YOLOv2(2, [(1.0, 1.0)], width=0.05)
-    save_checkpoint(path, network, class_names=NAMES, image_size=SIDE)
-    return path
+    return checkpoint(tmp_path_factory.mktemp("weights"))
 
 
 def detect(weights: Path, source: object, output: Path, *options: object) -> int:
@@ -135,11 +133,20 @@ def test_ids_of_a_ground_truth(weights, tmp_path, capsys):
     for change, text in (
         ({"categories": truth["categories"][1:]}, f"has no category '{NAMES[1]}'"),
         ({"images": truth["images"][1:]}, "has no image val/000000000285.png (1 of 2 images"),
-        ({"images": [{"id": 1}]}, "not a COCO ground truth with images and categories"),
+        ({"images": {}}, "not a COCO ground truth with images and categories: it has no list"),
+        ({"images": [*truth["images"], {"id": 1}]}, "images[2] has no 'file_name': it needs a te"),
+        ({"images": [*truth["images"], {"file_name": "a"}]}, "images[2] has no 'id': it needs a w"),
+        ({"images": [{"id": [], "file_name": "a"}]}, "images[0]: id is [], not a whole number"),
+        ({"categories": [*truth["categories"], {"id": 1}]}, "categories[2] has no 'name': it nee"),
+        ({"categories": [*truth["categories"], 4]}, "categories[2] is 4, not an object"),
+        ({"categories": [{"id": "x", "name": "cat"}]}, 'categories[0]: id is "x", not a whole nu'),
     ):
         file.write_text(json.dumps(truth | change))
         assert detect(weights, source, tmp_path / "none", *options) == 2
-        assert text in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert said.startswith(f"yolov2 detect: error: {file}")
+        assert text in said
+        assert said.count("\n") == 1
     file.write_text(json.dumps(truth | {"categories": truth["categories"][1:]}))
     assert detect(weights, source, tmp_path / "cats", *options, "--classes", "cat") == 0
 
@@ -187,29 +194,176 @@ def test_nothing_is_replaced_unasked(weights, tmp_path, capsys):
     assert "drawn holds source images, which are never replaced" in capsys.readouterr().err
 
 
-def test_what_was_found_before_control_c_is_kept(weights, tmp_path, monkeypatch, capsys):
-    source = tmp_path / "in"
-    source.mkdir()
-    for i in range(4):
-        grey(i).save(source / f"{i}.png")
-    counted = []
-    network = Detector.detect
+@pytest.fixture
+def ends_at_third(monkeypatch) -> Callable[[BaseException], None]:
+    """A way to have the detector raise something at its third batch."""
+    network, batches = Detector.detect, count(1)
 
-    def interrupted(self: Detector, canvases: object) -> object:
-        counted.append(canvases)
-        if len(counted) == 3:
-            raise KeyboardInterrupt
-        return network(self, canvases)
+    def end(error: BaseException) -> None:
+        def detect(self: Detector, canvases: Sequence[Canvas]) -> object:
+            if next(batches) == 3:
+                raise error
+            return network(self, canvases)
 
-    monkeypatch.setattr(Detector, "detect", interrupted)
-    assert detect(weights, source, tmp_path / "out", "--batch-size", 1) == 130
-    assert capsys.readouterr().out.startswith("2 images, ")
-    said = json.loads((tmp_path / "out" / "detections.json").read_text())
-    assert {entry["file_name"] for entry in said} == {"0.png", "1.png"}
-    assert sorted(path.name for path in (tmp_path / "out" / "drawn").iterdir()) == [
-        "0.png",
-        "1.png",
+        monkeypatch.setattr(Detector, "detect", detect)
+
+    return end
+
+
+def greys(folder: Path, number: int) -> Path:
+    folder.mkdir()
+    for i in range(number):
+        grey(i).save(folder / f"{i}.png")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(KeyboardInterrupt(), 130), (ValueError("broken"), 2), (Terminated(), 143)],
+)
+def test_what_was_found_before_an_abort_is_kept_as_partial(
+    weights, tmp_path, ends_at_third, capsys, error, status
+):
+    source, out = greys(tmp_path / "in", 4), tmp_path / "out"
+    ends_at_third(error)
+    options = ("--batch-size", 1, "--save", "drawn", "json", "csv", "parquet", "txt")
+    assert detect(weights, source, out, *options) == status
+    names = ["detections.csv", "detections.json", "detections.parquet"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        *(f"{name}.partial" for name in names),
+        *("drawn", "labels"),
     ]
+    tables = (
+        pd.read_csv(out / "detections.csv.partial")["image"],
+        pd.read_json(out / "detections.json.partial")["file_name"],
+        pd.read_parquet(out / "detections.parquet.partial")["image"],
+    )
+    assert [set(table) for table in tables] == [{"0.png", "1.png"}] * 3
+    assert sorted(path.name for path in (out / "drawn").iterdir()) == ["0.png", "1.png"]
+    said = capsys.readouterr()
+    if status == 130:
+        assert said.out.startswith("2 images, ")
+        assert said.out.endswith(f"{out} (until the interruption; tables and videos: *.partial)\n")
+    else:
+        assert said.out == ""
+    assert detect(weights, source, out, "--save", "csv") == 2
+    assert "detections.csv.partial exists: name another --output-dir" in capsys.readouterr().err
+    assert detect(weights, source, out, "--overwrite", *options) == 0
+    assert sorted(path.name for path in out.iterdir()) == [*names, "drawn", "labels"]
+
+
+def test_an_abort_leaves_no_empty_table_and_the_older_one(weights, tmp_path, ends_at_third):
+    source, out = greys(tmp_path / "in", 4), tmp_path / "out"
+    (out).mkdir()
+    (out / "detections.json").write_text("older")
+    ends_at_third(KeyboardInterrupt())
+    options = ("--batch-size", 1, "--save", "json", "csv", "parquet", "--overwrite")
+    assert detect(weights, source, out, *options, "--conf-threshold", 1) == 130
+    assert [path.name for path in out.iterdir()] == ["detections.json"]
+    assert (out / "detections.json").read_text() == "older"
+
+
+def test_control_c_ends_the_recording_of_a_camera(
+    weights, tmp_path, ends_at_third, monkeypatch, capsys
+):
+    class Camera:
+        """Stands for ``VideoReader``: a camera has no end."""
+
+        announced, rate = None, 10.0
+
+        def __init__(self, source: int) -> None:
+            pass
+
+        def read(self) -> Image.Image:
+            return grey(99)
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(gather, "VideoReader", Camera)
+    monkeypatch.setattr(frames, "VideoReader", Camera)
+    ends_at_third(KeyboardInterrupt())
+    assert detect(weights, 0, tmp_path / "out", "--save", "json") == 0
+    assert capsys.readouterr().out.startswith("2 images, 8 detections ")
+    said = json.loads((tmp_path / "out" / "detections.json").read_text())
+    assert {entry["frame"] for entry in said} == {0, 1}
+
+
+def test_names_that_are_not_utf8_are_reported(weights, tmp_path, capsys):
+    source = greys(tmp_path / "in", 1)
+    try:
+        grey(5).save(os.fsdecode(bytes(source) + b"/caf\xe9.png"))
+    except OSError:
+        pytest.skip("the file system takes UTF-8 names only")
+    Path(os.fsdecode(bytes(source) + b"/\xff.mp4")).touch()
+    truth = {
+        "images": [{"id": 5, "file_name": "0.png"}],
+        "categories": [{"id": i, "name": name} for i, name in enumerate(NAMES)],
+    }
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    options = ("--save", *KINDS, "--annotations", tmp_path / "truth.json")
+    assert detect(weights, source, tmp_path / "out", *options) == 1
+    said = capsys.readouterr()
+    assert said.err.splitlines() == [
+        f"skipped: {source}/{name}: the name is not UTF-8, so that results could not carry it:"
+        " rename it"
+        for name in (r"caf\xe9.png", r"\xff.mp4")
+    ]
+    assert "2 files could not be read" in said.out
+    assert set(pd.read_csv(tmp_path / "out" / "detections.csv")["image"]) == {"0.png"}
+    only = os.fsdecode(bytes(source) + b"/caf\xe9.png")
+    assert detect(weights, only, tmp_path / "out", "--overwrite") == 2
+    assert capsys.readouterr().err == (
+        f"yolov2 detect: error: {source}/caf\\xe9.png: the name is not UTF-8, so that results"
+        " could not carry it: rename it\n"
+    )
+    folder = os.fsdecode(bytes(tmp_path) + b"/\xe9")
+    assert (
+        main(["detect", "--weights", str(weights), "--source", str(source), "--output-dir", folder])
+        == 2
+    )
+    assert r"/\xe9: the name is not UTF-8; choose another" in capsys.readouterr().err
+
+
+def test_a_video_without_opencv_does_not_stop_the_images(weights, tmp_path, monkeypatch, capsys):
+    source = greys(tmp_path / "in", 2)
+    (source / "clip.mp4").touch()
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    assert detect(weights, source, tmp_path / "out") == 1
+    said = capsys.readouterr()
+    problem = (
+        f"{source}/clip.mp4: videos and cameras need OpenCV: pip install opencv-python-headless"
+        " (or the extra yolov2-pipeline[video])\n"
+    )
+    assert said.err == f"skipped: {problem}"
+    assert said.out.startswith("2 images, 8 detections ")
+    assert "1 file could not be read" in said.out
+    assert len(json.loads((tmp_path / "out" / "detections.json").read_text())) == 8
+    assert detect(weights, source / "clip.mp4", tmp_path / "none") == 2
+    assert capsys.readouterr().err == f"yolov2 detect: error: {problem}"
+    assert not (tmp_path / "none").exists()
+
+
+def test_thresholds_of_the_best_f1(tmp_path, capsys):
+    """From beside the checkpoint, or from a file; the console says which."""
+    given = ["detect", "--weights", str(checkpoint(tmp_path)), "--source"]
+    given += [str(greys(tmp_path / "in", 1)), "--save", "none", "--device", "cpu"]
+    assert main(given) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("1 image, 0 detections, ")
+    assert "thresholds" not in said
+    low = {"classes": {name: {"threshold": 0.0} for name in NAMES}}
+    for name, options in (("thresholds.json", []), ("own.json", ["--thresholds"])):
+        file = tmp_path / name
+        file.write_text(json.dumps(low))
+        assert main([*given, *options, *([str(file)] if options else [])]) == 0
+        said = capsys.readouterr().out
+        assert said.startswith("1 image, 4 detections ")
+        assert said.endswith(f"\nthresholds: {file}\n")
+    assert main([*given, "--conf-threshold", "0.9"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("1 image, 0 detections, ")
+    assert "thresholds" not in said
 
 
 def test_nothing_is_written_if_nothing_is_asked_for(weights, tmp_path, capsys):
@@ -245,7 +399,8 @@ def test_no_detections_are_an_empty_list(weights, tmp_path):
         (["--device", "toaster"], "toaster"),
         (["--save", "none", "json"], "--save none leaves no room for others: none json"),
         (["--label-scores"], "--label-scores goes with --save txt"),
-        (["--annotations", "{}/no.json"], "no.json: No such file or directory"),
+        (["--thresholds", "t"], "--conf-threshold and --thresholds both say what counts as found"),
+        (["--annotations", "{}/no.json"], "no.json: no such file"),
         (["--source", "-"], "--source -: standard input is empty"),
         (["--source", "ftp://a/b"], "of addresses only http:// and https:// can be looked at"),
     ],

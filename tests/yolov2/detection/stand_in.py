@@ -9,6 +9,8 @@ from torch import Tensor
 
 from yolov2.config import DetectConfig
 from yolov2.detection.detect import Detector
+from yolov2.network.checkpoint import save_checkpoint
+from yolov2.network.yolov2 import YOLOv2
 
 SIDE = 64
 NAMES = ("cat", "größer dog")
@@ -40,6 +42,16 @@ def detector(network: CentrePixel | None = None, **config: object) -> Detector:
         thresholds=(0.5, 0.5),
         config=DetectConfig(**config),  # type: ignore[arg-type]
     )
+
+
+def checkpoint(folder: Path) -> Path:
+    """A checkpoint of a tiny network, as it is before any training."""
+    path = folder / "best.pt"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = YOLOv2(2, [(1.0, 1.0)], width=0.05)
+    save_checkpoint(path, network, class_names=NAMES, image_size=SIDE)
+    return path
 
 
 def grey(value: int, size: tuple[int, int] = (128, 64)) -> Image.Image:

@@ -1,18 +1,24 @@
 """Detection as one uses it in Python: images in, boxes in pixels of those images out."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from tests.yolov2.detection.stand_in import NAMES, SIDE, CentrePixel, detector, encoded, grey
+from tests.yolov2.detection.stand_in import (
+    NAMES,
+    CentrePixel,
+    checkpoint,
+    detector,
+    encoded,
+    grey,
+)
 from yolov2.config import DetectConfig
 from yolov2.detection.detect import Detector
 from yolov2.detection.detections import Detections
-from yolov2.network.checkpoint import save_checkpoint
-from yolov2.network.yolov2 import YOLOv2
+from yolov2.runtime.thresholds import file_hash
 
 
 def test_boxes_are_in_pixels_of_the_image():
@@ -110,12 +116,7 @@ def test_detections_tell_themselves():
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("weights") / "best.pt"
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = YOLOv2(2, [(1.0, 1.0)], width=0.05)
-    save_checkpoint(path, network, class_names=NAMES, image_size=SIDE)
-    return path
+    return checkpoint(tmp_path_factory.mktemp("weights"))
 
 
 def test_a_checkpoint_detects_at_any_size_of_the_grid(weights):
@@ -140,3 +141,43 @@ def test_a_checkpoint_detects_at_any_size_of_the_grid(weights):
 def test_settings_that_make_no_sense(weights, config, text):
     with pytest.raises(ValueError, match=text):
         Detector.load(weights, "cpu", DetectConfig(**config))
+
+
+def write_thresholds(path: Path, weights: str | None, **classes: float) -> Path:
+    entries = {name: {"threshold": threshold} for name, threshold in classes.items()}
+    path.write_text(json.dumps({"classes": entries, "weights": weights}))
+    return path
+
+
+def test_a_checkpoint_takes_the_thresholds_beside_it_that_were_found_with_it(tmp_path):
+    weights = checkpoint(tmp_path)
+    assert Detector.load(weights, "cpu").thresholds == (0.5, 0.5)
+    beside = tmp_path / "thresholds.json"
+    for told in (file_hash(weights), None):
+        write_thresholds(beside, told, cat=0.125)
+        loaded = Detector.load(weights, "cpu")
+        assert (loaded.thresholds, loaded.thresholds_file) == ((0.125, 0.5), beside)
+    write_thresholds(beside, "of other weights", cat=0.125)
+    loaded = Detector.load(weights, "cpu")
+    assert (loaded.thresholds, loaded.thresholds_file) == ((0.5, 0.5), None)
+    own = write_thresholds(tmp_path / "own.json", "of other weights", cat=0.25)
+    assert Detector.load(weights, "cpu", thresholds=own).thresholds == (0.25, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("[", "holds no thresholds as `yolov2 evaluate --split val` writes them (JSONDecodeError"),
+        ("[]", "holds no thresholds as `yolov2 evaluate --split val` writes them (no object)"),
+        ("{}", "writes them (KeyError('classes'))"),
+        ('{"classes": {"cat": {"threshold": NaN}}}', "(cat: nan is not between 0 and 1)"),
+        ('{"classes": {"cow": {"threshold": 0.1}}}',
+         "thresholds.json: the thresholds are of another model: it has no class cow"),
+    ],
+)  # fmt: skip
+def test_thresholds_that_are_none(tmp_path, content, text):
+    weights = checkpoint(tmp_path)
+    (tmp_path / "thresholds.json").write_text(content)
+    with pytest.raises(ValueError, match=r"^.*/thresholds\.json") as error:
+        Detector.load(weights, "cpu")
+    assert text in str(error.value)

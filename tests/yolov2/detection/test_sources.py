@@ -10,7 +10,8 @@ import pytest
 
 from tests.yolov2.detection.stand_in import broken_folder, encoded, grey
 from yolov2.detection.gather import gather
-from yolov2.detection.sources import ImageInput, VideoInput, find_images, find_inputs
+from yolov2.detection.inputs import ImageInput, Unreadable, VideoInput
+from yolov2.detection.sources import find_images, find_inputs
 from yolov2.detection.web import fetch
 
 
@@ -150,6 +151,35 @@ def test_what_is_behind_an_address_is_fetched(server, tmp_path, monkeypatch):
     assert first.content.read_bytes() == encoded(grey(200))
 
 
+def test_an_address_that_fails_does_not_stop_the_others(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+    grey(7).save(tmp_path / "here.png")
+    listed = tmp_path / "listed.txt"
+    listed.write_text(f"{server}/gone.jpg\n{server}/ü.jpg\nhere.png\nHTTP://127.0.0.1:1/x.jpg\n")
+    (tmp_path / "downloads").mkdir()
+    gone, fetched, refused, here = gather([str(listed)], tmp_path / "downloads")
+    problem = f"{server}/gone.jpg: cannot be fetched (Not Found)"
+    assert gone == Unreadable(name=f"{server}/gone.jpg", problem=problem)
+    assert isinstance(fetched, ImageInput)
+    assert fetched.name == "ü.jpg"
+    assert isinstance(refused, Unreadable)
+    assert refused.problem.startswith("HTTP://127.0.0.1:1/x.jpg: cannot be fetched (")
+    assert here == ImageInput(name="here.png", content=tmp_path / "here.png")
+
+
+def test_only_addresses_that_fail_are_one_error(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+    (tmp_path / "one").mkdir()
+    with pytest.raises(ValueError, match=rf"^{server}/gone.jpg: cannot be fetched \(Not Found\)$"):
+        gather([f"{server}/gone.jpg"], tmp_path / "one")
+    (tmp_path / "two").mkdir()
+    both = [f"{server}/gone.jpg", f"{server}/page"]
+    with pytest.raises(
+        ValueError, match=r"^none of the 2 sources can be read, the first: http:.*gone"
+    ):
+        gather(both, tmp_path / "two")
+
+
 @pytest.mark.parametrize(
     ("path", "text"),
     [
@@ -192,7 +222,8 @@ def test_an_image_comes_from_standard_input(tmp_path, monkeypatch):
     ("source", "text"),
     [
         ("rtsp://host/x", "of addresses only http:// and https:// can be looked at"),
-        ("http:///x.jpg", "http:///x.jpg: the address names no server"),
+        ("http:///x.jpg", r"http:///x.jpg: no address that leads anywhere \(it names no server\)"),
+        ("http://[x/x.jpg", r"http://\[x/x.jpg: no address that leads anywhere \(Invalid IPv6 URL"),
         ("HTTP://127.0.0.1:1/x.jpg", "cannot be fetched"),
     ],
 )

@@ -10,8 +10,9 @@ from PIL import Image
 
 from tests.yolov2.detection.stand_in import detector, grey
 from yolov2.data.images import ImageError
-from yolov2.detection.frames import Frame, Unreadable, count_frames, read_frames
+from yolov2.detection.frames import Frame, count_frames, read_frames
 from yolov2.detection.gather import gather
+from yolov2.detection.inputs import Unreadable
 from yolov2.detection.outputs.coco_ids import RunningIds
 from yolov2.detection.outputs.names import Names
 from yolov2.detection.outputs.writers import open_writers
@@ -87,6 +88,30 @@ def test_the_drawn_video_plays_like_the_source(clips, tmp_path):
     assert (out / "drawn" / "photo.png").exists()
 
 
+def test_a_video_that_is_not_finished_keeps_partial_in_its_name(clips, tmp_path):
+    """The first one is done when the second begins, which an error ends at its third frame."""
+    (clips / "second.avi").write_bytes((clips / "clip.avi").read_bytes())
+    inputs = find_inputs([str(clips / "clip.avi"), str(clips / "second.avi")])
+    names = Names(one.name for one in inputs)
+
+    def draw() -> None:
+        with open_writers(tmp_path, ["drawn"], names, RunningIds(), label_scores=False) as writers:
+            for found in detect_inputs(detector(), inputs):
+                assert isinstance(found, Detected)
+                if found.number == FRAMES + 2:
+                    raise RuntimeError("stop")
+                writers[0](found)
+
+    with pytest.raises(RuntimeError, match="stop"):
+        draw()
+    drawn = sorted((tmp_path / "drawn").iterdir())
+    assert [path.name for path in drawn] == ["clip.avi.mp4", "second.avi.partial.mp4"]
+    for path, frames in zip(drawn, (FRAMES, 2), strict=True):
+        reader = VideoReader(path)
+        assert reader.announced == frames
+        reader.close()
+
+
 def test_a_live_recording_keeps_the_time_that_has_passed(tmp_path, monkeypatch):
     clock = [100.0]
     monkeypatch.setattr("time.perf_counter", lambda: clock[0])
@@ -120,7 +145,13 @@ def test_a_window_needs_an_opencv_with_windows(monkeypatch):
     assert shown == [(20, 30, 3)] * 2
 
 
-def test_without_opencv_the_package_is_named(monkeypatch):
+def test_without_opencv_the_package_is_named(clips, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(ValueError, match="videos and cameras need OpenCV: pip install opencv-"):
+    with pytest.raises(ImageError, match="videos and cameras need OpenCV: pip install opencv-"):
         opencv()
+    inputs = find_inputs([str(clips / "clip.avi"), str(clips / "photo.png")])
+    assert count_frames(inputs) == 2
+    bad, good = read_frames(inputs, 64, ahead=1)
+    assert isinstance(bad, Unreadable)
+    assert bad.problem.startswith(f"{clips}/clip.avi: videos and cameras need OpenCV: pip ")
+    assert isinstance(good, Frame)

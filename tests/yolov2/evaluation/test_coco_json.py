@@ -67,7 +67,15 @@ def test_categories_become_the_classes_of_the_model_by_name(files):
         ("[", "not JSON"),
         ("[]", "not COCO annotations"),
         ('{"images": []}', "it has no list 'annotations'"),
-        ('{"images": [{"id": 1}], "annotations": [], "categories": []}', "'file_name'"),
+        (
+            '{"images": [{"id": 1, "width": 5}], "annotations": [], "categories": []}',
+            r"images\[0\] has no 'file_name': it needs a text",
+        ),
+        ('{"images": [], "annotations": [], "categories": []}', "it has no images"),
+        (
+            '{"images": [5], "annotations": [], "categories": []}',
+            r"images\[0\] is 5, not an object",
+        ),
     ],
 )
 def test_other_files_are_named(tmp_path, content, expected):
@@ -76,17 +84,113 @@ def test_other_files_are_named(tmp_path, content, expected):
         read_annotations(tmp_path / "a.json", None, None, "test")
 
 
-def test_results_of_other_images_or_categories_are_errors(files, tmp_path):
+GOOD = {"image_id": 7, "category_id": 3, "bbox": [0, 0, 1, 1], "score": 0.5}
+BOX = "not [left, top, width, height] in pixels, finite, width and height not negative"
+SCORE = "not a number from 0 to 1 (divide percentages by 100)"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"image_id": 8}, "image_id 8 is none of the 4 annotated images: give the annotations"),
+        ({"image_id": "7"}, 'image_id is "7", not a whole number'),
+        ({"image_id": 7.5}, "image_id is 7.5, not a whole number"),
+        ({"image_id": None}, "image_id is null, not a whole number"),
+        ({"image_id": True}, "image_id is true, not a whole number"),
+        ({"image_id": 10**30}, "image_id is 1000000000000000000000000000000, not a whole number"),
+        ({"category_id": 5}, "category_id 5 is none of the annotated ones (3, 4, 90)"),
+        ({"category_id": [3]}, "category_id is [3], not a whole number"),
+        ({"bbox": [1, 2]}, f"bbox is [1, 2], {BOX}"),
+        ({"bbox": None}, f"bbox is null, {BOX}"),
+        ({"bbox": [0, 0, "1", 1]}, f'bbox is [0, 0, "1", 1], {BOX}'),
+        ({"bbox": [0, float("nan"), 1, 1]}, f"bbox is [0, NaN, 1, 1], {BOX}"),
+        ({"bbox": [0, 0, float("inf"), 1]}, f"bbox is [0, 0, Infinity, 1], {BOX}"),
+        ({"bbox": [0, 0, 1, 10**400]}, f"..., {BOX}"),
+        ({"bbox": [5, 5, 1, -3]}, f"bbox is [5, 5, 1, -3], {BOX}"),
+        ({"score": None}, f"score is null, {SCORE}"),
+        ({"score": float("nan")}, f"score is NaN, {SCORE}"),
+        ({"score": 87.5}, f"score is 87.5, {SCORE}"),
+        ({"score": -0.1}, f"score is -0.1, {SCORE}"),
+        ({"score": "high"}, f'score is "high", {SCORE}'),
+    ],
+)
+def test_a_wrong_result_is_named_with_its_value(files, tmp_path, change, expected):
     annotated = read_annotations(files[0], None, None, "test")
-    row = {"image_id": 8, "category_id": 3, "bbox": [0, 0, 1, 1], "score": 0.5}
     wrong = tmp_path / "wrong.json"
-    for change, expected in (
-        ({}, "image_id 8 is none of the 4 annotated images"),
-        ({"image_id": 7, "category_id": 5}, "category_id 5 is none of the annotated ones"),
-        ({"bbox": [1, 2]}, "not COCO results"),
-    ):
-        wrong.write_text(json.dumps([row | change]))
-        with pytest.raises(ValueError, match=expected):
-            read_results(wrong, annotated)
+    wrong.write_text(json.dumps([GOOD, GOOD, GOOD | change]))
+    with pytest.raises(ValueError, match=r"wrong\.json: results\[2\]") as error:
+        read_results(wrong, annotated)
+    assert expected in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("key", GOOD)
+def test_a_result_that_lacks_something_is_named(files, tmp_path, key):
+    annotated = read_annotations(files[0], None, None, "test")
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text(json.dumps([GOOD, {name: GOOD[name] for name in GOOD if name != key}]))
+    with pytest.raises(ValueError, match=rf"wrong\.json: results\[1\] has no '{key}': it needs"):
+        read_results(wrong, annotated)
+
+
+def test_files_that_are_no_results(files, tmp_path):
+    annotated = read_annotations(files[0], None, None, "test")
     with pytest.raises(ValueError, match="absent.json: no such file"):
         read_results(tmp_path / "absent.json", annotated)
+    (tmp_path / "wrong.json").write_text("[4]")
+    with pytest.raises(ValueError, match=r"wrong.json: results\[0\] is 4, not an object"):
+        read_results(tmp_path / "wrong.json", annotated)
+    with pytest.raises(ValueError, match="truth.json: not COCO results: it is not a list of det"):
+        read_results(files[0], annotated)
+
+
+def test_what_pycocotools_takes_is_taken(files, tmp_path):
+    """Ids as floats, boxes beyond the image and boxes without area."""
+    truth, _ = files
+    odd = [
+        GOOD | {"image_id": 7.0, "category_id": 3.0, "score": 1},
+        GOOD | {"bbox": [-20.5, -3, 900, 700], "score": 0},
+        GOOD | {"bbox": [5, 5, 0, 0]},
+    ]
+    file = tmp_path / "odd.json"
+    file.write_text(json.dumps(odd))
+    annotated = read_annotations(truth, None, None, "test")
+    found = read_results(file, annotated)
+    assert list(found) == [7]
+    assert found[7].scores.tolist() == [1, 0.5, 0]
+    assert found[7].boxes_xyxy[2].tolist() == [-20.5, -3, 879.5, 697]
+    ours = evaluate(annotated, gather_detections([file], annotated)).stats
+    expected = [value for value in pycocotools_from(truth, file) if value >= 0]
+    assert list(ours.values()) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "expected"),
+    [
+        ("images", {"id": "one"}, 'images[1]: id is "one", not a whole number'),
+        ("images", {"id": 7}, "two images have the same id"),
+        ("images", {"file_name": None}, "images[1]: file_name is null, not a text"),
+        ("images", {"file_name": "\ud800"}, 'images[1]: file_name is "\\ud800", not a text'),
+        ("images", {"width": "640"}, 'images[1]: width is "640", not a whole number'),
+        ("images", {"height": 0}, "images[1]: height is 0: it must be that of the image in pixels"),
+        ("annotations", {"image_id": 8}, "annotations[1]: image_id 8 is none of its images"),
+        ("annotations", {"image_id": [7]}, "annotations[1]: image_id is [7], not a whole number"),
+        ("annotations", {"category_id": 5}, "annotations[1]: category_id 5 is none of its categ"),
+        ("annotations", {"bbox": [1, 2, 3]}, f"annotations[1]: bbox is [1, 2, 3], {BOX}"),
+        ("annotations", {"bbox": "1 2 3 4"}, f'annotations[1]: bbox is "1 2 3 4", {BOX}'),
+        ("annotations", {"area": None}, "annotations[1]: area is null, not a finite number that"),
+        ("annotations", {"iscrowd": "no"}, 'annotations[1]: iscrowd is "no", not 0 or 1'),
+        ("categories", {"id": None}, "categories[1]: id is null, not a whole number"),
+        ("categories", {"id": 90}, "two categories have the same id"),
+        ("categories", {"name": 3}, "categories[1]: name is 3, not a text"),
+        ("categories", {"name": "dog"}, "several categories are called 'dog'"),
+    ],
+)
+def test_wrong_annotations_are_named_with_file_and_value(files, name, change, expected):
+    truth, _ = files
+    content = json.loads(truth.read_text())
+    content[name][1] |= change
+    truth.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"truth\.json: ") as error:
+        read_annotations(truth, None, None, "test")
+    assert expected in str(error.value)

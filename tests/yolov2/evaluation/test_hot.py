@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 
+from benchmarks.evaluation import random_case
 from tests.yolov2.evaluation.cases import hard_case
 from yolov2.evaluation import coco, hot
 from yolov2.evaluation.figures import stats_by_name
@@ -15,19 +16,34 @@ from yolov2.evaluation.score import average_precision
 @pytest.mark.parametrize("seed", range(8))
 def test_hotcoco_gives_the_very_bits_of_pycocotools(seed):
     truth, detections = hard_case(seed)
-    theirs = coco._evaluator(truth, detections, 4)
+    require_equal_bits(truth, detections, 4)
+    quick = hot.average_precision(truth, detections, 4)
+    assert quick == coco.average_precision(truth, detections, 4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["crowds and gaps in ids", "half a million detections"])
+def test_and_so_at_the_size_of_coco(case):
+    """5,000 images and 80 classes, as in val2017."""
+    hard = case.startswith("crowds")
+    size = {"images": 5000, "classes": 80}
+    truth, detections = hard_case(9, **size) if hard else random_case(**size, detections=500_000)
+    require_equal_bits(truth, detections, 80)
+
+
+def require_equal_bits(truth, detections, classes):
+    """Fail unless both have the same curves and the same twelve numbers."""
+    theirs = coco._evaluator(truth, detections, classes)
     with contextlib.redirect_stdout(io.StringIO()):
         theirs.evaluate()
         theirs.accumulate()
         theirs.summarize()
-    ours = hot.evaluator(truth, detections, 4)
+    ours = hot.evaluator(truth, detections, classes)
     ours.evaluate()
     ours.accumulate()
     for name in ("precision", "recall", "scores"):
         assert np.array_equal(np.asarray(ours.eval[name]), theirs.eval[name]), name
     assert hot.twelve_numbers(ours) == stats_by_name(theirs.stats)
-    quick = hot.average_precision(truth, detections, 4)
-    assert quick == coco.average_precision(truth, detections, 4)
 
 
 def test_hotcoco_prints_nothing(capfd):

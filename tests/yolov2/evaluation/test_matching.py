@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from yolov2.detection.detections import Detections, GroundTruth
@@ -8,6 +9,7 @@ from yolov2.evaluation.matching import (
     confusion_matrix,
     confusion_samples,
     image_scores,
+    image_table,
 )
 
 CAT, DOG = 0, 1
@@ -43,6 +45,27 @@ def case():
         class_ids=np.zeros(0, dtype=np.int64),
     )
     return {7: truth, 8: nothing}, {7: detections, 8: silent}
+
+
+def test_images_come_worst_first():
+    truth, detections = case()
+    images = pd.DataFrame(
+        {
+            "image_id": [8, 7],
+            "image": ["8.png", "7.png"],
+            "width": [64, 128],
+            "height": [32, 96],
+        }
+    )
+    table = image_table(image_scores(truth, detections), images)
+    assert table.columns.tolist() == [
+        *("image", "image_id", "width", "height", "objects", "TP", "FP", "FN", "F1", "threshold")
+    ]
+    # found 1 of 3 objects, 3 false alarms: F1 is 2 / (2 + 2 + 3)
+    assert table.values.tolist() == [
+        ["7.png", 7, 128, 96, 3, 1, 3, 2, 0.285714, 0.25],
+        ["8.png", 8, 64, 32, 0, 0, 0, 0, 1.0, 0.25],
+    ]
 
 
 def test_confusion_matrix_by_hand():

@@ -54,6 +54,12 @@ def test_any_evaluation_can_be_drawn(tmp_path, classes, found):
             assert min(image.size) > 300
             # opaque white, to be read on a dark page
             assert image.convert("RGBA").getpixel((0, 0)) == (255, 255, 255, 255)
+    images = pd.read_csv(tmp_path / "images.csv")
+    assert images["image"].tolist() == (
+        ["images/test/0001.png", "images/test/0000.png"]
+        if found == 1
+        else ["images/test/0000.png", "images/test/0001.png"]
+    )
     sizes = pd.read_csv(tmp_path / "sizes.csv")
     assert len(sizes.columns) == 2 + classes
     assert sizes["mean"].isna().tolist() == [True, False, True]  # all objects are medium

@@ -50,8 +50,9 @@ def test_curves_by_hand():
 
 
 def test_file_says_where_the_thresholds_come_from(tmp_path):
-    write_thresholds(tmp_path / "t.json", best_thresholds(matches(), NAMES), "val")
+    write_thresholds(tmp_path / "t.json", best_thresholds(matches(), NAMES), "val", "0123")
     content = json.loads((tmp_path / "t.json").read_text())
     assert (content["metric"], content["iou"], content["split"]) == ("F1", 0.5, "val")
+    assert content["weights"] == "0123"
     assert set(content["classes"]) == {"dog", "never found"}
     assert set(content["classes"]["dog"]) == {"threshold", "f1", "precision", "recall"}

@@ -60,6 +60,27 @@ def test_a_foreign_checkpoint_is_refused(tmp_path: Path) -> None:
         load_detector(path)
 
 
+def test_weights_of_another_architecture_are_one_line(tmp_path: Path) -> None:
+    network, path = YOLOv2(1, DEFAULT_ANCHORS, width=0.125), tmp_path / "x.pt"
+    save_checkpoint(path, network, class_names=("a",), image_size=32)
+    content = torch.load(path, weights_only=True)
+    del content["sha256"]
+    for change, reason in (
+        (
+            {"architecture": content["architecture"] | {"width": 0.25}},
+            "RuntimeError: size mismatch",
+        ),
+        ({"architecture": {}}, "KeyError: 'num_classes'"),
+        ({"model": {}}, "RuntimeError: Missing key"),
+        ({"class_names": None}, "TypeError: "),
+    ):
+        torch.save(content | change | {"format": 1}, path)
+        with pytest.raises(ValueError, match="x.pt: the weights do not fit the network") as error:
+            load_detector(path)
+        assert reason in str(error.value)
+        assert "\n" not in str(error.value)
+
+
 def test_missing_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no checkpoint at .*nowhere.pt"):
         load_detector(tmp_path / "nowhere.pt")

@@ -1,18 +1,21 @@
 """Model files and addresses: what opens, and the sentence where it does not."""
 
 import json
+import zipfile
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
 import pytest
 import torch
 
-from yolov2.network.checkpoint import save_checkpoint
+from yolov2.export.formats import FORMATS
+from yolov2.export.source import Source
+from yolov2.network.checkpoint import load_detector, save_checkpoint
 from yolov2.network.yolov2 import YOLOv2
 from yolov2.runtime import address, model_file
 from yolov2.runtime.address import resolve
 from yolov2.runtime.manifest import Manifest
-from yolov2.runtime.model_file import open_model
+from yolov2.runtime.model_file import describe, open_model
 
 
 @pytest.fixture
@@ -62,6 +65,113 @@ def test_foreign_files_are_refused(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=sentence):
         open_model(tmp_path / name)
+
+
+def write_damaged(path: Path, content: bytes, damage: str) -> None:
+    """A file that was cut off, or has other bytes in its last third, where the weights are."""
+    place = 2 * len(content) // 3
+    whole = {
+        "cut off": content[:place],
+        "changed": content[:place] + bytes(64) + content[place + 64 :],
+    }
+    path.write_bytes(whole[damage])
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of each kind, of a network with random weights."""
+    torch.manual_seed(0)
+    network = YOLOv2(2, ((1.0, 2.0), (3.0, 1.5)), width=0.1)
+    folder = tmp_path_factory.mktemp("graphs")
+    save_checkpoint(folder / "best.pt", network, class_names=("cat", "dog"), image_size=64)
+    manifest = describe(load_detector(folder / "best.pt"))
+    source = Source(network=network.eval(), manifest=manifest, calibration=lambda: iter(()))
+    for name in ("onnx", "torchscript", "pt2"):
+        FORMATS[name].write(source, manifest, folder / FORMATS[name].file)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "sentence"),
+    [
+        (
+            "model.torchscript",
+            "cut off",
+            r" is no TorchScript file \(not a whole zip archive\): it ",
+        ),
+        (
+            "model.torchscript",
+            "changed",
+            r" is a damaged TorchScript file \(.* does not fit its ch",
+        ),
+        (
+            "model.pt2",
+            "cut off",
+            r" is no program of torch\.export \(not a whole zip archive\): it",
+        ),
+        (
+            "model.pt2",
+            "changed",
+            r" is a damaged program of torch\.export \(.* does not fit its ch",
+        ),
+        (
+            "model.onnx",
+            "cut off",
+            r" is no ONNX graph that can be run: damaged, or something else ",
+        ),
+        (
+            "best.pt",
+            "cut off",
+            " is no readable checkpoint: damaged, or not made by `yolov2 train` ",
+        ),
+        ("best.pt", "changed", " is damaged: its content does not fit its checksum$"),
+    ],
+)
+def test_damaged_files_are_one_line(
+    graphs: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    name: str,
+    damage: str,
+    sentence: str,
+) -> None:
+    open_model(graphs / name, "cpu")
+    capfd.readouterr()
+    path = tmp_path / name
+    write_damaged(path, (graphs / name).read_bytes(), damage)
+    with pytest.raises(ValueError, match=f"^{path}{sentence}") as error:
+        open_model(path, "cpu")
+    assert "\n" not in str(error.value)
+    assert capfd.readouterr() == ("", ""), "torch and ONNX Runtime say nothing by themselves"
+
+
+def test_a_graph_of_odd_bytes_is_one_line(
+    graphs: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Names that are no UTF-8: ONNX Runtime's error is not either, and ends in one of Python's."""
+    path = tmp_path / "x.onnx"
+    content = (graphs / "model.onnx").read_bytes()
+    path.write_bytes(content.replace(b"leaky_relu", b"leaky\xff\xfeelu", 1))
+    with pytest.raises(ValueError, match=r"x\.onnx is no ONNX graph that can be run: ") as error:
+        open_model(path, "cpu")
+    assert "\n" not in str(error.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_archive_of_something_else_is_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name, sentence in (
+        ("x.pt2", r"x\.pt2 is no program of torch\.export \(RuntimeError: "),
+        ("x.torchscript", r"x\.torchscript is no TorchScript file \(RuntimeError: "),
+    ):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr("letter.txt", "dear reader")
+        with pytest.raises(ValueError, match=sentence) as error:
+            open_model(tmp_path / name, "cpu")
+        assert "\n" not in str(error.value)
+    assert caplog.text == ""
+    assert capfd.readouterr() == ("", "")
 
 
 def test_foreign_torchscript_has_no_manifest(tmp_path: Path) -> None:

@@ -1,16 +1,18 @@
 """Which ids COCO results carry: numbers from 0, or those of a ground truth file."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
+from yolov2.detection.coco_entries import entries, read_json
 from yolov2.detection.stream import Detected
 from yolov2.section import require
 
 SHOWN = 12
 """How many names an error lists."""
+
+WHAT = "a COCO ground truth with images and categories"
 
 
 class CocoIds(Protocol):
@@ -48,8 +50,8 @@ class GroundTruthIds:
 
     def __init__(self, path: Path, images: Iterable[str], classes: Mapping[int, str]) -> None:
         self._path = path
-        content = _read(path)
-        known = {str(each["name"]): int(each["id"]) for each in content["categories"]}
+        content = read_json(path)
+        known = _ids(path, content, "categories", "name")
         unknown = [name for name in classes.values() if name not in known]
         require(
             not unknown,
@@ -57,7 +59,7 @@ class GroundTruthIds:
             f" find; it has {', '.join(list(known)[:SHOWN])}{' ...' if len(known) > SHOWN else ''}",
         )
         self._categories = {class_id: known[name] for class_id, name in classes.items()}
-        self._images = self._match(content["images"], list(images))
+        self._images = self._match(_ids(path, content, "images", "file_name"), list(images))
 
     def image(self, found: Detected) -> int:
         """See ``CocoIds``."""
@@ -67,9 +69,8 @@ class GroundTruthIds:
         """See ``CocoIds``."""
         return self._categories[class_id]
 
-    def _match(self, known: Sequence[dict[str, Any]], images: Sequence[str]) -> dict[str, int]:
-        """The id of each image: by its whole name, else by the last part of it."""
-        whole = {str(each["file_name"]): int(each["id"]) for each in known}
+    def _match(self, whole: Mapping[str, int], images: Sequence[str]) -> dict[str, int]:
+        """The id of each image: by its whole name in the file, else by the last part of it."""
         last = {PurePosixPath(name).name: image_id for name, image_id in whole.items()}
         times = Counter(PurePosixPath(name).name for name in whole)
         found: dict[str, int] = {}
@@ -101,15 +102,7 @@ class GroundTruthIds:
         return found
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        images, categories = content["images"], content["categories"]
-        for each in (*images[:1], *categories[:1]):
-            int(each["id"])
-            str(each["file_name"] if each in images[:1] else each["name"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path}: not a COCO ground truth with images and categories ({error!r})"
-        ) from None
-    return {"images": images, "categories": categories}
+def _ids(path: Path, content: Any, name: str, key: str) -> dict[str, int]:
+    """The id of each entry of the list ``name`` by its ``key``."""
+    listed = entries(path, content, name, WHAT)
+    return dict(zip(listed.texts(key), listed.integers("id"), strict=True))

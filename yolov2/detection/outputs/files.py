@@ -38,8 +38,8 @@ class LabelWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
 
-    def close(self) -> None:
-        """Nothing is left to do."""
+    def close(self, *, whole: bool) -> None:
+        """Nothing is left to do: each file is whole."""
 
 
 class CropWriter:
@@ -53,8 +53,8 @@ class CropWriter:
         """Have the image's objects written."""
         self._background(self._write, found)
 
-    def close(self) -> None:
-        """Wait for the last of them."""
+    def close(self, *, whole: bool) -> None:
+        """Wait for the last of them, each of which is whole."""
         self._background.close()
 
     def _write(self, found: Detected) -> None:

@@ -24,7 +24,10 @@ SAVE_OPTIONS: dict[str, dict[str, Any]] = {
 
 
 class PictureWriter:
-    """Copies of images and videos with what was found, of the size of the original."""
+    """Copies of images and videos with what was found, of the size of the original.
+
+    A video is ``NAME.partial.mp4`` until all its frames are in it.
+    """
 
     def __init__(self, folder: Path, names: Names) -> None:
         self._folder, self._names = folder, names
@@ -33,6 +36,7 @@ class PictureWriter:
         self._frames = Background(workers=1, waiting=WAITING)
         self._video: VideoWriter | None = None
         self._video_name = ""
+        self._video_path = folder
 
     def __call__(self, found: Detected) -> None:
         """Have the image, or frame of a video, drawn."""
@@ -41,13 +45,15 @@ class PictureWriter:
         else:
             self._frames(self._append, found)
 
-    def close(self) -> None:
+    def close(self, *, whole: bool) -> None:
         """Wait for what is being drawn; end the video."""
+        drawn = False
         try:
             self._images.close()
             self._frames.close()
+            drawn = True
         finally:
-            self._end_video()
+            self._end_video(whole=whole and drawn)
 
     def _draw(self, found: Detected) -> None:
         path = self._path(self._names.drawn(found.name))
@@ -57,22 +63,32 @@ class PictureWriter:
     def _append(self, found: Detected) -> None:
         assert found.video is not None
         if self._video is None or self._video_name != found.name:
-            self._end_video()
-            path = self._path(self._names.video(found.name))
+            self._end_video(whole=True)
+            self._video_path = self._path(self._names.video(found.name))
             self._video = VideoWriter(
-                path, found.image.size, found.video.rate, live=found.video.live
+                _partial(self._video_path),
+                found.image.size,
+                found.video.rate,
+                live=found.video.live,
             )
             self._video_name = found.name
         self._video.write(
             draw_detections(found.image, found.detections, found.detections.class_names)
         )
 
-    def _end_video(self) -> None:
+    def _end_video(self, *, whole: bool) -> None:
         if self._video is not None:
             self._video.close()
             self._video = None
+            if whole:
+                _partial(self._video_path).replace(self._video_path)
 
     def _path(self, name: str) -> Path:
         path = self._folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
+
+
+def _partial(path: Path) -> Path:
+    """Where a video is until it is whole: its ending tells OpenCV what to write."""
+    return path.with_suffix(f".partial{path.suffix}")

@@ -1,6 +1,8 @@
 """Detections as rows: COCO results, CSV and Parquet, written while they come.
 
-A file gets its name when it is complete; until then it ends in ``.part``.
+A file gets its name when all inputs were worked through; until then it is ``NAME.partial``. A run
+that fails or is interrupted leaves that, well-formed, with what was found until then, or nothing
+if that is nothing.
 """
 
 import csv
@@ -69,7 +71,7 @@ class JsonWriter:
 
     def __init__(self, path: Path, ids: CocoIds) -> None:
         self._path, self._ids = path, ids
-        self._file = _part(path).open("w", encoding="utf-8")
+        self._file = partial(path).open("w", encoding="utf-8")
         self._between = "[\n"
 
     def __call__(self, found: Detected) -> None:
@@ -78,11 +80,12 @@ class JsonWriter:
             self._file.write(self._between + json.dumps(self._entry(row), ensure_ascii=False))
             self._between = ",\n"
 
-    def close(self) -> None:
-        """End the list; the file gets its name."""
-        self._file.write("[]\n" if self._between == "[\n" else "\n]\n")
+    def close(self, *, whole: bool) -> None:
+        """End the list; the file gets its name if it is ``whole``."""
+        empty = self._between == "[\n"
+        self._file.write("[]\n" if empty else "\n]\n")
         self._file.close()
-        os.replace(_part(self._path), self._path)
+        _finish(self._path, whole=whole, empty=empty)
 
     def _entry(self, row: Row) -> dict[str, Any]:
         left, top, right, bottom = (round(edge, 2) for edge in (row.x1, row.y1, row.x2, row.y2))
@@ -102,20 +105,22 @@ class CsvWriter:
 
     def __init__(self, path: Path, ids: CocoIds) -> None:
         self._path, self._ids = path, ids
-        self._file = _part(path).open("w", encoding="utf-8", newline="")
+        self._file = partial(path).open("w", encoding="utf-8", newline="")
         self._writer = csv.writer(self._file, lineterminator="\n")
         self._writer.writerow(Row._fields)
+        self._empty = True
 
     def __call__(self, found: Detected) -> None:
         """Append the image's detections."""
         for row in rows(found, self._ids.image(found)):
             numbers = (round(row.score, 5), *(round(edge, 2) for edge in row[6:]))
             self._writer.writerow((*row[:5], *numbers))
+            self._empty = False
 
-    def close(self) -> None:
-        """The file gets its name."""
+    def close(self, *, whole: bool) -> None:
+        """The file gets its name if it is ``whole``."""
         self._file.close()
-        os.replace(_part(self._path), self._path)
+        _finish(self._path, whole=whole, empty=self._empty)
 
 
 class ParquetWriter:
@@ -123,8 +128,9 @@ class ParquetWriter:
 
     def __init__(self, path: Path, ids: CocoIds) -> None:
         self._path, self._ids = path, ids
-        self._writer = parquet.ParquetWriter(_part(path), SCHEMA)
+        self._writer = parquet.ParquetWriter(partial(path), SCHEMA)
         self._rows: list[Row] = []
+        self._empty = True
 
     def __call__(self, found: Detected) -> None:
         """Append the image's detections."""
@@ -132,13 +138,14 @@ class ParquetWriter:
         if len(self._rows) >= ROW_GROUP:
             self._flush()
 
-    def close(self) -> None:
-        """Write the rest; the file gets its name."""
+    def close(self, *, whole: bool) -> None:
+        """Write the rest; the file gets its name if it is ``whole``."""
         self._flush()
         self._writer.close()
-        os.replace(_part(self._path), self._path)
+        _finish(self._path, whole=whole, empty=self._empty)
 
     def _flush(self) -> None:
+        self._empty = self._empty and not self._rows
         entries = [row._asdict() for row in self._rows]
         self._writer.write_table(pa.Table.from_pylist(entries, schema=SCHEMA))
         self._rows = []
@@ -152,5 +159,13 @@ TABLES: dict[str, Callable[[Path, CocoIds], JsonWriter | CsvWriter | ParquetWrit
 """What makes the table of each file ending."""
 
 
-def _part(path: Path) -> Path:
-    return path.with_name(f"{path.name}.part")
+def partial(path: Path) -> Path:
+    """Where a table is until it is whole."""
+    return path.with_name(f"{path.name}.partial")
+
+
+def _finish(path: Path, *, whole: bool, empty: bool) -> None:
+    if whole:
+        os.replace(partial(path), path)
+    elif empty:
+        partial(path).unlink()

@@ -1,6 +1,6 @@
 """Runs one command so that nothing of it outlives the process that asked for it.
 
-    python flows/leash.py COMMAND [ARGUMENT ...]
+    python pipeline/leash.py COMMAND [ARGUMENT ...]
 
 The command gets a process group of its own. The group is ended (SIGTERM, a grace period,
 SIGKILL) when the leash is told to stop by SIGTERM, SIGINT or SIGHUP, or when its standard input

@@ -77,7 +77,7 @@ def _lost(names: list[str], said: str) -> str:
 
 
 def _dvc(root: Path, environment: Mapping[str, str], *arguments: str) -> tuple[int, str]:
-    """Exit status of a DVC command, and the last line that it said."""
+    """Exit status of a DVC command, and its error, else the last line that it said."""
     done = subprocess.run(
         [sys.executable, "-m", "dvc", *arguments],
         cwd=root,
@@ -87,4 +87,5 @@ def _dvc(root: Path, environment: Mapping[str, str], *arguments: str) -> tuple[i
         errors="replace",
     )
     said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-    return done.returncode, said[-1] if said else "nothing"
+    errors = [line for line in said if line.startswith("ERROR: ")]
+    return done.returncode, (errors or said[-1:] or ["nothing"])[0]

@@ -280,7 +280,7 @@ def test_pipeline_is_reproduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (project / "own" / "b.png").write_bytes(tracked.png(7))
     run(project, "dvc", "add", "own")
     lose(project, content)
-    git(project, "checkout", "--quiet", "own.dvc")
+    git(project, "checkout", "--quiet", "HEAD", "own.dvc")
     assert "cannot be restored: 1 file in neither" in failure(project, run_id)
     assert "own/b.png" in failure(project, run_id)
     assert git(project, "status", "--porcelain") == before

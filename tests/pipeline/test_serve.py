@@ -105,21 +105,28 @@ def workspace(
 
 
 def export(root: Path) -> Path:
+    """A small network with random weights as ``model.onnx``."""
     import torch
 
-    from yolov2.export.artefacts import export_checkpoint
-    from yolov2.export.evidence import Evidence
-    from yolov2.export_config import ExportConfig
-    from yolov2.network.checkpoint import save_checkpoint
+    from yolov2.export.formats import FORMATS
+    from yolov2.export.source import Source
     from yolov2.network.yolov2 import YOLOv2
+    from yolov2.runtime.manifest import Manifest
 
     torch.manual_seed(0)
-    network = YOLOv2(3, ((1.0, 1.0), (0.5, 2.0)), width=0.05)
-    save_checkpoint(root / "best.pt", network, class_names=("cat", "dog", "owl"), image_size=96)
-    evidence = Evidence(images=sorted((root / "images").iterdir())[:3])
-    settings = ExportConfig(formats=("onnx",))
-    (made,) = export_checkpoint(root / "best.pt", root, evidence, settings)
-    return made.path
+    anchors = ((1.0, 1.0), (0.5, 2.0))
+    network = YOLOv2(3, anchors, width=0.05).eval()
+    manifest = Manifest(
+        class_names=("cat", "dog", "owl"),
+        anchors=anchors,
+        image_size=96,
+        conf_threshold=0.5,
+        nms_threshold=0.5,
+    )
+    kind, path = FORMATS["onnx"], root / "model.onnx"
+    source = Source(network=network, manifest=manifest, calibration=lambda: iter([]))
+    kind.write(source, kind.describe(manifest), path)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -167,10 +174,11 @@ def bomb(side: int) -> bytes:
 def test_served_detections_are_those_of_detect(
     server: tuple[int, psutil.Process], workspace: Path
 ) -> None:
-    options = ["--conf-threshold", "0.2", "--nms-threshold", "0.45", "--max-detections", "20"]
+    options = ["--weights", "models:/trial-model@champion", "--source", "images"]
+    options += ["--save", "parquet", "--output-dir", "found"]
+    options += ["--conf-threshold", "0", "--nms-threshold", "0.45", "--max-detections", "20"]
     done = subprocess.run(
-        [sys.executable, "-m", "yolov2", "detect", "--weights", "models:/trial-model@champion"]
-        + ["--source", "images", "--save", "parquet", "--output-dir", "found", *options],
+        [sys.executable, "-m", "yolov2", "detect", *options],
         cwd=workspace,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -180,13 +188,13 @@ def test_served_detections_are_those_of_detect(
     assert done.returncode == 0, done.stderr
     table = pd.read_parquet(workspace / "found" / "detections.parquet")
     images = sorted((workspace / "images").iterdir())
-    params = {"conf_threshold": 0.2, "nms_threshold": 0.45, "max_detections": 20}
+    params = {"conf_threshold": 0, "nms_threshold": 0.45, "max_detections": 20}
     status, batch = post(server[0], records(*(each.read_bytes() for each in images), **params))
     assert (status, len(batch)) == (200, 32)
     assert post(server[0], records(images[4].read_bytes(), **params)) == (200, [batch[4]])
     assert len(table) > 32
     for path, row in zip(images, batch, strict=True):
-        wanted = table[table["image"].map(lambda name: Path(name).name) == path.name]  # noqa: B023
+        wanted = table[table["image"].map(lambda name: Path(name).name) == path.name]
         found = json.loads(row["detections"])
         assert [each["class_id"] for each in found] == wanted["class_id"].tolist()
         np.testing.assert_allclose([each["score"] for each in found], wanted["score"], atol=1e-5)
@@ -226,7 +234,7 @@ def test_what_cannot_be_answered(server: tuple[int, psutil.Process], workspace: 
 @pytest.mark.services
 def test_example_client(server: tuple[int, psutil.Process], workspace: Path) -> None:
     command = [sys.executable, str(ROOT / "examples" / "client.py"), "--url"]
-    command += [f"http://127.0.0.1:{server[0]}/invocations", "--conf", "0.2"]
+    command += [f"http://127.0.0.1:{server[0]}/invocations", "--conf", "0"]
     done = subprocess.run(
         [*command, "images/00.png", "images/01.png"],
         cwd=workspace,

@@ -27,7 +27,7 @@ def write_torchscript(module: nn.Module, example: Tensor, manifest: Manifest, pa
         # the proof runs the file: a check of the trace would do it once more
         frozen = torch.jit.freeze(torch.jit.trace(module, (example,), check_trace=False))
         torch.jit.save(frozen, buffer, _extra_files={KEY: manifest.to_json().encode()})
-    path.write_bytes(_without_debug_files(buffer))
+    path.write_bytes(_of_the_model(buffer))
 
 
 def write_pt2(program: "ExportedProgram", manifest: Manifest, path: Path) -> None:
@@ -40,11 +40,18 @@ def write_pt2(program: "ExportedProgram", manifest: Manifest, path: Path) -> Non
     path.write_bytes(buffer.getvalue())
 
 
-def _without_debug_files(archive: BytesIO) -> bytes:
-    """The TorchScript archive less its ``.debug_pkl`` files, which name files of this machine."""
+MACHINE = (".debug_pkl", ".data/serialization_id")
+
+
+def _of_the_model(archive: BytesIO) -> bytes:
+    """The TorchScript archive less what is of this machine and not of the model.
+
+    That are the ``.debug_pkl`` files, which name files, and ``serialization_id``, which is a hash of
+    such names and which torch reads only to tell of.
+    """
     result = BytesIO()
     with zipfile.ZipFile(archive) as old, zipfile.ZipFile(result, "w") as new:
         for info in old.infolist():
-            if not info.filename.endswith(".debug_pkl"):
+            if not info.filename.endswith(MACHINE):
                 new.writestr(zipfile.ZipInfo(info.filename), old.read(info))
     return result.getvalue()

@@ -46,8 +46,8 @@ MACHINE = (".debug_pkl", ".data/serialization_id")
 def _of_the_model(archive: BytesIO) -> bytes:
     """The TorchScript archive less what is of this machine and not of the model.
 
-    That are the ``.debug_pkl`` files, which name files, and ``serialization_id``, which is a hash of
-    such names and which torch reads only to tell of.
+    These are the ``.debug_pkl`` files, which name files, and ``serialization_id``, a hash of such
+    names that torch reads only to tell of.
     """
     result = BytesIO()
     with zipfile.ZipFile(archive) as old, zipfile.ZipFile(result, "w") as new:

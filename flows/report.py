@@ -2,15 +2,44 @@
 
 import json
 import os
+from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from pipeline.paths import EVALUATE_RUN, METRICS, TRAIN_RUN
+from prefect.artifacts import (
+    create_image_artifact,
+    create_markdown_artifact,
+    create_table_artifact,
+)
+
+from pipeline.paths import EVALUATE_RUN, METRICS, REPORTS, TRAIN_RUN
 
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
 EMBEDDED_PAGES = "http://127.0.0.1:5000"  # where `make ui` shows the embedded store
+PICTURES = ("train/curves.png", "evaluate/pr_curve.png", "evaluate/confusion.png")
+"""Plots in ``reports/`` that are shown on the flow run's pages."""
+
+
+def publish(root: Path) -> None:
+    """Show the model's accuracy, plots and MLflow runs on the pages of the flow run."""
+    create_table_artifact(
+        key="accuracy", table=ap_table(root), description="pycocotools' figures of the best weights"
+    )
+    create_table_artifact(
+        key="accuracy-by-class", table=class_table(root), description="Worst class first"
+    )
+    create_markdown_artifact(key="mlflow-runs", markdown=mlflow_page(root))
+    for name in PICTURES:
+        picture = root / REPORTS / name
+        if picture.is_file():
+            create_image_artifact(key=picture.stem.replace("_", "-"), image_url=as_url(picture))
+
+
+def as_url(picture: Path) -> str:
+    """A small PNG in itself, because no server has it."""
+    return "data:image/png;base64," + b64encode(picture.read_bytes()).decode("ascii")
 
 
 def headline(root: Path) -> str:

@@ -1,4 +1,4 @@
-"""Serves the training flow on this machine: on demand from Prefect's pages, and on a schedule.
+"""Serves the flows on this machine: training on demand, retraining on a schedule.
 
     python -m flows.schedule [--cron "0 3 * * 1"] [--timezone UTC] [--port 4200]
 
@@ -21,11 +21,14 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
 from prefect.schedules import Cron
 
+from flows.retraining import retraining
 from flows.runs import close_dead_runs
 from flows.server import ServerConfig, use_prefect_api
-from flows.training import SCHEDULER_VARIABLE, training
+from flows.start import SCHEDULER_VARIABLE
+from flows.training import training
 from flows.workspace import WorkspaceBusyError, sole_pipeline
-from pipeline.params.schema import ScheduleConfig, load
+from pipeline.params.flows_config import ScheduleConfig
+from pipeline.params.schema import load
 from pipeline.stage import run_stage
 
 ON_DEMAND = "on-demand"
@@ -33,7 +36,7 @@ WEEKLY = "weekly"
 
 
 def deployments(schedule: ScheduleConfig) -> list[RunnerDeployment]:
-    """``training/on-demand`` and ``training/weekly``.
+    """``training/on-demand`` and ``retraining/weekly``, which may also be started by hand.
 
     A second run of a deployment is cancelled while the first one works; so is, by the flow
     itself, a run of one deployment beside a run of the other.
@@ -42,7 +45,7 @@ def deployments(schedule: ScheduleConfig) -> list[RunnerDeployment]:
     cron = Cron(schedule.cron, timezone=schedule.timezone)
     return [
         RunnerDeployment.from_flow(training, ON_DEMAND, concurrency_limit=limit),
-        RunnerDeployment.from_flow(training, WEEKLY, schedule=cron, concurrency_limit=limit),
+        RunnerDeployment.from_flow(retraining, WEEKLY, schedule=cron, concurrency_limit=limit),
     ]
 
 
@@ -92,7 +95,7 @@ def main() -> int:
     """Serve until stopped."""
     parser = argparse.ArgumentParser(
         prog="python -m flows.schedule",
-        description="Serve the training flow on this machine: on demand and on a schedule.",
+        description="Serve the flows here: training on demand, retraining on a schedule.",
     )
     parser.add_argument("--cron", help="minute hour day month weekday (default: schedule.cron)")
     parser.add_argument("--timezone", help="such as Europe/Berlin (default: schedule.timezone)")
@@ -103,10 +106,11 @@ def main() -> int:
     api = use_prefect_api(ServerConfig(schedules=True, port=arguments.port))
     if api.own:
         with suppress(WorkspaceBusyError), sole_pipeline(Path.cwd()):
-            close_dead_runs(training.name)
+            for served_flow in (training, retraining):
+                close_dead_runs(served_flow.name)
     os.environ[SCHEDULER_VARIABLE] = str(os.getpid())
     print(f"Prefect's pages: {api.pages}   (Ctrl-C ends everything)")
-    print(f"training/{WEEKLY} runs at '{schedule.cron}' {schedule.timezone}", flush=True)
+    print(f"retraining/{WEEKLY} runs at '{schedule.cron}' {schedule.timezone}", flush=True)
     asyncio.run(serve(served))
     return 0
 

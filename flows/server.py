@@ -16,7 +16,7 @@ from pathlib import Path
 
 from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
-from flows.stages import leashed, stage_environment
+from flows.commands import leashed, stage_environment
 from pipeline.leash import GRACE_VARIABLE
 
 HOST = "127.0.0.1"

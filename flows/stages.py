@@ -1,32 +1,24 @@
-"""One stage of ``dvc.yaml`` as a child process: its output line by line, its outcome, its error."""
+"""One stage of ``dvc.yaml``: brought up to date, what DVC did, and why it failed."""
 
-import os
-import subprocess
+import json
 import sys
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from io import TextIOWrapper
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 import yaml
 
-from pipeline import leash
-from pipeline.stage import TELEMETRY_OFF
+from flows.commands import StageError, Workplace, run
+from pipeline import failure
 
-LEASH = Path(leash.__file__)
 DVC_FILE = Path("dvc.yaml")
 
 Outcome = Literal["ran", "restored", "unchanged"]
 """What DVC did: executed the stage, took its outputs from the run cache, or nothing."""
 
-_KEPT_LINES = 200
-"""Last lines of output that are searched for the reason of a failure."""
-
-
-class StageError(RuntimeError):
-    """A command of the pipeline failed; the message ends with what it said last."""
+_HELD = ("is busy, it is being blocked by", "Unable to acquire lock")
+"""What DVC says when another DVC command is at work in the folder."""
 
 
 def stage_names(root: Path) -> list[str]:
@@ -48,8 +40,20 @@ def stage_names(root: Path) -> list[str]:
     return list(stages)
 
 
-def reproduce(root: Path, stage: str, emit: Callable[[str], None], lock: int) -> Outcome:
-    """Bring one stage up to date, and that stage only; ``emit`` gets each line of its output.
+def stale(place: Workplace) -> list[str]:
+    """Names of what is not up to date: stages, and data under ``dvc add`` that changed.
+
+    Raises:
+        StageError: DVC cannot tell.
+    """
+    quiet = replace(place, emit=lambda line: None)
+    ended = run(quiet, "`dvc status`", dvc("status", "--json"))
+    told = next((line for line in reversed(ended.lines) if line.startswith("{")), "{}")
+    return list(json.loads(told))
+
+
+def reproduce(place: Workplace, stage: str) -> Outcome:
+    """Bring one stage up to date, and that stage only.
 
     Single-item, so that a stage can run under no other name than its own, and that an edit of
     ``params.yaml`` during a long training neither reaches back nor trains again: ``dvc.lock``
@@ -57,10 +61,13 @@ def reproduce(root: Path, stage: str, emit: Callable[[str], None], lock: int) ->
     because a finished stage would else fail when another DVC command holds the repository's lock.
 
     Raises:
-        StageError: the stage failed.
+        StageError: the stage failed; its ``kind`` says whether to try again.
     """
-    dvc = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
-    lines = run(root, f"stage '{stage}'", dvc, emit, lock)
+    failure.clear(stage, place.root)
+    try:
+        lines = run(place, f"stage '{stage}'", dvc("repro", "--single-item", stage)).lines
+    except StageError as error:
+        raise _explained(error, stage, place.root) from None
     if any(line == f"Stage '{stage}' didn't change, skipping" for line in lines):
         return "unchanged"
     if any(line.startswith(f"Stage '{stage}' is cached - skipping run") for line in lines):
@@ -68,108 +75,19 @@ def reproduce(root: Path, stage: str, emit: Callable[[str], None], lock: int) ->
     return "ran"
 
 
-def run(
-    root: Path, name: str, command: Sequence[str], emit: Callable[[str], None], lock: int
-) -> list[str]:
-    """Run ``command`` in ``root`` on a leash and return the last lines of its output.
-
-    ``lock`` is the descriptor of :func:`flows.workspace.sole_pipeline`: the workspace stays
-    locked until the command's last process has ended, even if this one is killed.
-
-    Raises:
-        StageError: the command's exit status was not 0.
-    """
-    kept: deque[str] = deque(maxlen=_KEPT_LINES)
-    with (
-        leashed(command, root=root, environment=stage_environment(), keep=lock) as process,
-        TextIOWrapper(_pipe(process), encoding="utf-8", errors="replace", newline="\n") as text,
-    ):
-        try:
-            for line in _lines(text):
-                kept.append(line)
-                if line:
-                    emit(line)
-        except BaseException:  # cancelled: what the stage says while it ends is worth keeping,
-            process.terminate()  # and a stage that writes into a closed pipe dies of that
-            for line in _lines(text):
-                emit(line)
-            raise
-        status = process.wait()
-    if status != 0:
-        raise StageError(f"{name} failed with exit status {status}: {_reason(kept)}")
-    return list(kept)
+def dvc(*arguments: str) -> Sequence[str]:
+    """The command line of DVC, which waits for its lock."""
+    return [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
 
 
-@contextmanager
-def leashed(
-    command: Sequence[str],
-    *,
-    root: Path,
-    environment: Mapping[str, str],
-    keep: int | None = None,
-    log: Path | None = None,
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Start ``command`` under ``pipeline/leash.py``; it is ended with all its children on leaving.
-
-    Output goes to the file ``log``, or to the process's ``stdout`` pipe.
-    """
-    target: int | IO[bytes] = log.open("wb") if log else subprocess.PIPE
-    process = subprocess.Popen(
-        [sys.executable, str(LEASH), *command],
-        cwd=root,
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=target,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        pass_fds=[] if keep is None else [keep],
-    )
-    if not isinstance(target, int):
-        target.close()
-    with process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.communicate()
-
-
-def stage_environment() -> dict[str, str]:
-    """Environment of a stage: this Python first on the path, no telemetry, nothing of Prefect's.
-
-    DVC runs ``python`` from the path. Prefect's private variables would make a Prefect client
-    inside a stage believe that it is the flow.
-    """
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT__")}
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return {**TELEMETRY_OFF, **kept, "PATH": path, "PYTHONUNBUFFERED": "1"}
-
-
-def _pipe(process: subprocess.Popen[bytes]) -> IO[bytes]:
-    assert process.stdout is not None
-    return process.stdout
-
-
-def _lines(text: TextIOWrapper) -> Iterator[str]:
-    """Lines without their ends; of one that carriage returns overwrote, the last state."""
-    for line in text:
-        states = [state.rstrip() for state in line.split("\r")]
-        yield next((state for state in reversed(states) if state), "")
-
-
-def _reason(lines: Sequence[str]) -> str:
-    """The stage's own ``error:`` line, else the last line before DVC's verdict, else the verdict.
-
-    A failing stage says what is wrong and what to do; DVC adds only that the command failed.
-    """
-    said = [line for line in lines if line.strip()]
-    errors = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
-    verdicts = [i for i, line in enumerate(said) if line.startswith("ERROR: ")]
-    if errors:
-        return errors[-1]
-    if verdicts and "failed to run: " in said[verdicts[0]] and verdicts[0] > 0:
-        return said[verdicts[0] - 1]
-    if verdicts:
-        return said[verdicts[-1]].removeprefix("ERROR: ")
-    return said[-1] if said else "no output"
+def _explained(error: StageError, stage: str, root: Path) -> StageError:
+    """``error`` with the kind that the stage itself, or DVC, has told."""
+    if error.kind == "stopped":
+        return error
+    known, text = failure.read(stage, root), str(error)
+    if known is not None:
+        if known.kind == "cut off":
+            text = f"{known.message} ({text})"
+        return StageError(text, kind=known.kind, status=error.status)
+    held = any(sign in text for sign in _HELD)
+    return StageError(text, kind="passing" if held else "input", status=error.status)

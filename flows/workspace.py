@@ -6,12 +6,16 @@ and where they meet, one of them fails and its finished training with it.
 
 import fcntl
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 LOCK = Path(".dvc/tmp/pipeline.lock")
 """Locked while a flow works in the folder; holds the number of the flow's process."""
+
+_POLL_SECONDS = 1.0
 
 
 class WorkspaceBusyError(ValueError):
@@ -19,11 +23,14 @@ class WorkspaceBusyError(ValueError):
 
 
 @contextmanager
-def sole_pipeline(root: Path) -> Iterator[int]:
+def sole_pipeline(
+    root: Path, *, wait: bool = False, tell: Callable[[str], None] = print
+) -> Iterator[int]:
     """Keep other flows out of ``root`` while the block runs; yields the lock's file descriptor.
 
     A child process that inherits the descriptor keeps the lock after this process has died, so
-    that nobody starts beside a stage that is still being ended.
+    that nobody starts beside a stage that is still being ended. With ``wait`` a folder that is
+    busy is waited for, after ``tell`` was told once who is at work.
 
     Raises:
         WorkspaceBusyError: another process holds the lock; the message has its number.
@@ -31,11 +38,16 @@ def sole_pipeline(root: Path) -> Iterator[int]:
     path = root / LOCK
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="ascii") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        told = False
+        while not _locked(file):
             file.seek(0)
-            raise WorkspaceBusyError(_busy(root, file.read().strip())) from None
+            reason = _busy(root, file.read().strip())
+            if not wait:
+                raise WorkspaceBusyError(reason)
+            if not told:
+                tell(f"waiting: {reason}")
+                told = True
+            time.sleep(_POLL_SECONDS)  # not a blocking lock: a signal has to get through
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
@@ -43,6 +55,14 @@ def sole_pipeline(root: Path) -> Iterator[int]:
             yield file.fileno()
         finally:
             file.truncate(0)
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _busy(root: Path, holder: str) -> str:

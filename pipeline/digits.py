@@ -4,10 +4,15 @@ Scenes composed of scikit-learn's 1,797 handwritten digits on crops of its two p
 splits share nothing: no digit, no part of a photograph, no random stream. The same parameters
 give the same bytes, and a scene depends on its split and number alone, not on how many there
 are.
+
+``python -m pipeline.digits --more FOLDER`` writes further scenes of a split, as data that arrive
+later.
 """
 
+import argparse
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -20,6 +25,7 @@ from pipeline.digit_ink import glyph
 from pipeline.digit_scenes import Material, Scene, compose_scene
 from pipeline.params.schema import DigitsConfig, load
 from pipeline.stage import run_stage
+from yolov2.section import require_between
 
 DIGITS = Path("data/digits")
 SPLITS = ("train", "val", "test")
@@ -85,15 +91,22 @@ def _part(length: int, shares: tuple[float, float]) -> slice:
     return slice(round(shares[0] * length), round(shares[1] * length))
 
 
-def make_scenes(split: str, count: int, config: DigitsConfig) -> Iterator[Scene]:
-    """The first ``count`` scenes of ``split``.
+def make_scenes(
+    split: str, count: int, config: DigitsConfig, later: int | None = None
+) -> Iterator[Scene]:
+    """The first ``count`` scenes of ``split``; with the seed ``later`` scenes that it has not.
+
+    Later scenes show the same split's digits and regions; their random streams differ in the
+    first key from those of every scene of the data set.
 
     Raises:
         ValueError: the digits do not find room in a scene.
     """
     material = load_material(split, config.seed)
+    first = 1 + SPLITS.index(split)
     for i in range(count):
-        sequence = np.random.SeedSequence(config.seed, spawn_key=(1 + SPLITS.index(split), i))
+        key = (first, i) if later is None else (first + len(SPLITS), later, i)
+        sequence = np.random.SeedSequence(config.seed, spawn_key=key)
         yield compose_scene(material, config, np.random.default_rng(sequence))
 
 
@@ -123,6 +136,26 @@ def write_data_set(folder: Path, config: DigitsConfig) -> None:
     unfinished.rename(folder)
 
 
+def write_more(folder: Path, scenes: Iterator[Scene], seed: int) -> None:
+    """Write ``scenes`` and the class names into ``folder``, which appears when all are there.
+
+    Raises:
+        ValueError: the folder is there already, or the digits do not find room in a scene.
+        OSError: it cannot be written.
+    """
+    if folder.exists():
+        raise ValueError(f"--more {folder}: is there already: name a new folder")
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    for name in ("images", "labels"):
+        (unfinished / name).mkdir(parents=True)
+    for i, scene in enumerate(scenes):
+        _write_scene(unfinished, "", f"{seed}-{i:05d}", scene)
+    names = "".join(DESCRIPTION.splitlines(keepends=True)[-2:])
+    (unfinished / "data.yaml").write_text(f"train: images\n{names}", encoding="utf-8")
+    unfinished.rename(folder)
+
+
 def _write_scene(folder: Path, split: str, name: str, scene: Scene) -> None:
     """``images/split/name.jpg`` and ``labels/split/name.txt`` (empty for a bare background)."""
     image = Image.fromarray(scene.image)
@@ -136,15 +169,31 @@ def _write_scene(folder: Path, split: str, name: str, scene: Scene) -> None:
     (folder / "labels" / split / f"{name}.txt").write_text("".join(lines), encoding="utf-8")
 
 
-def main() -> None:
-    """Make ``data/digits`` as section ``digits`` of ``params.yaml`` says."""
-    config = load().digits
-    write_data_set(DIGITS, config)
-    print(
-        f"{DIGITS}: {config.train_scenes} scenes for training, {config.val_scenes} for validation,"
-        f" {config.test_scenes} for the test"
+def main(arguments: Sequence[str] = ()) -> None:
+    """Make ``data/digits`` as section ``digits`` of ``params.yaml`` says, or more scenes."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.digits",
+        description=f"Make the embedded data set in {DIGITS}, or more scenes elsewhere.",
+        epilog="example: python -m pipeline.digits --more incoming/may --scenes 300 --seed 5",
     )
+    parser.add_argument("--more", type=Path, metavar="FOLDER", help="write new scenes there")
+    parser.add_argument("--scenes", type=int, default=300, help="how many (default: 300)")
+    parser.add_argument("--seed", type=int, default=1, help="another seed, other scenes")
+    parser.add_argument("--split", choices=SPLITS, default="train", help="whose digits they show")
+    chosen, config = parser.parse_args(arguments), load().digits
+    if chosen.more is None:
+        write_data_set(DIGITS, config)
+        print(
+            f"{DIGITS}: {config.train_scenes} scenes for training, {config.val_scenes} for"
+            f" validation, {config.test_scenes} for the test"
+        )
+        return
+    require_between("--scenes", chosen.scenes, 1, 99_999)
+    require_between("--seed", chosen.seed, 0, 2**32 - 1)
+    scenes = make_scenes(chosen.split, chosen.scenes, config, later=chosen.seed)
+    write_more(chosen.more, scenes, chosen.seed)
+    print(f"{chosen.more}: {chosen.scenes} new scenes of the digits for {chosen.split}")
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(lambda: main(sys.argv[1:]))

@@ -43,10 +43,13 @@ def main() -> None:
 
 
 def _track(params: Params, report: Mapping[str, Any]) -> None:
-    """An MLflow run of this export; by it a reproduction knows the files' hashes."""
+    """An MLflow run of this export; by it a reproduction knows the files' hashes.
+
+    Its id goes to ``export_run.json``.
+    """
     training_run = json.loads(paths.TRAIN_RUN.read_text(encoding="utf-8"))
     own = {"evaluate": asdict(params.evaluate), "export": asdict(params.export)}
-    log_export(
+    run_id = log_export(
         params.tracking,
         training_run=training_run,
         parameters=training_run["parameters"] | own,
@@ -54,6 +57,8 @@ def _track(params: Params, report: Mapping[str, Any]) -> None:
         artifacts=[paths.EXPORT, paths.EXPORT_TABLE],
         identity=collect_identity("export"),
     )
+    record = {"run_id": run_id, "training_run_id": training_run["run_id"]}
+    write_json(paths.EXPORT_RUN, record)
 
 
 def figures(report: Mapping[str, Any]) -> dict[str, float | None]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from pipeline.invocation import current_invocation
 from pipeline.paths import DATASET, PARAMS
 from pipeline.worktree import read_work_tree
 
@@ -38,7 +39,7 @@ class RunIdentity:
     ``dataset.json``; ``dependencies`` the md5 of each file that the stage reads; ``patch`` the
     difference of the work tree to ``git_commit`` (git's own format, empty when clean).
     ``files`` are ``dvc.lock`` and ``params.yaml`` as they lie; ``requirements_lock`` is a sha256,
-    and ``reproduces`` the run that this one repeats.
+    ``reproduces`` the run that this one repeats, and ``invocation`` the call of DVC.
     """
 
     git_commit: str | None = None
@@ -55,6 +56,14 @@ class RunIdentity:
     requirements_lock: str | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     reproduces: str | None = None
+    invocation: str | None = None
+
+    @property
+    def code(self) -> str | None:
+        """Short hash of the ``.py`` files that the stage reaches; None where they are not known."""
+        code = {n: md5 for n, md5 in self.dependencies.items() if n.endswith(".py")}
+        content = json.dumps(code, sort_keys=True).encode()
+        return hashlib.sha256(content).hexdigest()[:12] if code else None
 
     @property
     def git_dirty(self) -> bool:
@@ -91,6 +100,7 @@ def collect_identity(stage: str | None = None) -> RunIdentity:
         requirements_lock=_file_hash(REQUIREMENTS, "sha256") if REQUIREMENTS.exists() else None,
         files={path.name: _text(path) for path in (DVC_LOCK, PARAMS) if path.exists()},
         reproduces=os.environ.get(REPRODUCES) or None,
+        invocation=current_invocation(),
     )
 
 

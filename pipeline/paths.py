@@ -14,6 +14,7 @@ DATASET = ARTIFACTS / "dataset.json"
 ANCHORS = ARTIFACTS / "anchors.json"
 TRAIN_RUN = ARTIFACTS / "train_run.json"
 EVALUATE_RUN = ARTIFACTS / "evaluate_run.json"
+EXPORT_RUN = ARTIFACTS / "export_run.json"
 
 MODELS = Path("models")
 BEST = MODELS / "best.pt"

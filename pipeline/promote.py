@@ -20,9 +20,11 @@ from pipeline.params.schema import Params, load
 from pipeline.promotion_evidence import gather
 from pipeline.promotion_page import Decision, write_decision
 from pipeline.promotion_rules import Evidence, judge
+from pipeline.promotion_settled import SETTLED, basis, settled_as
 from pipeline.registry import CHALLENGER, CHAMPION, Registry, Version
 from pipeline.stage import run_stage
 from pipeline.tracking import log_report
+from yolov2.run_folder import write_json
 from yolov2.section import require
 
 REFUSED = 3
@@ -42,11 +44,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--dry-run", action="store_true", help="decide and write the page only")
     parser.add_argument("--force", action="store_true", help="promote although a rule says no")
     parser.add_argument("--reason", default="", help="why, with --force; kept with the version")
+    parser.add_argument(
+        "--new-only", action="store_true", help="not again what these rules decided already"
+    )
+    parser.add_argument("--summary", type=Path, metavar="FILE", help="the outcome as JSON, too")
     chosen = parser.parse_args(arguments)
     if chosen.force != bool(chosen.reason.strip()):
         parser.error("--force and --reason TEXT go together: who forces says why")
     return promote(
-        load(), number=chosen.version, dry_run=chosen.dry_run, forced=chosen.reason.strip()
+        load(),
+        number=chosen.version,
+        dry_run=chosen.dry_run,
+        forced=chosen.reason.strip(),
+        new_only=chosen.new_only,
+        summary=chosen.summary,
     )
 
 
@@ -56,9 +67,15 @@ def promote(
     number: int | None = None,
     dry_run: bool = False,
     forced: str = "",
+    new_only: bool = False,
+    summary: Path | None = None,
     evidence_of: Gather = gather,
 ) -> int:
     """Promote version ``number`` (default: the challenger) or refuse it; the exit status.
+
+    ``new_only``: a challenger that was refused by these rules against this champion is not
+    measured again, nor one that was rolled back. ``summary`` gets the outcome as JSON: ``verdict``
+    (promoted, forced, refused, or a key of ``SETTLED``), ``sentence``, ``version``, ``page``.
 
     Raises:
         ValueError: there is no such version, or one lacks what the rules look at.
@@ -66,9 +83,12 @@ def promote(
     """
     registry = Registry(params.tracking)
     challenger, champion = _wanted(registry, number), registry.with_alias(CHAMPION)
-    if champion is not None and champion.number == challenger.number:
-        print(f"version {champion.number} of {registry.name} is the {CHAMPION} already")
-        return 0
+    settled = settled_as(params, challenger, champion)
+    if settled == "champion already" or (settled and new_only):
+        sentence = f"version {challenger.number} of {registry.name} {SETTLED[settled]}"
+        print(sentence)
+        _summarise(summary, settled, sentence, challenger.number)
+        return 0 if settled == "champion already" else REFUSED
     evidence, finding = evidence_of(params, registry, challenger, champion)
     decision = Decision(
         model=registry.name,
@@ -84,9 +104,18 @@ def promote(
             expected = champion.number if champion else None
             move_champion(registry, challenger.number, expected=expected)
         _record(params, registry, decision, files)
+    _summarise(summary, decision.verdict, decision.sentence(), decision.number, files[1])
     print(f"{decision.sentence()}{' (dry run: nothing was changed)' if dry_run else ''}")
     print(f"  {files[1]}")
     return 0 if decision.promote else REFUSED
+
+
+def _summarise(
+    file: Path | None, verdict: str, sentence: str, version: int, page: Path | None = None
+) -> None:
+    if file is not None:
+        told = {"verdict": verdict, "sentence": sentence, "version": version}
+        write_json(file, told | {"page": str(page) if page else None})
 
 
 def _wanted(registry: Registry, number: int | None) -> Version:
@@ -143,7 +172,7 @@ def _record(params: Params, registry: Registry, decision: Decision, files: Seque
         "decision.at": decision.at,
         "decision.by": decision.by,
         "decision.run": run_id,
-    }
+    } | basis(params, champion.number if champion else None)
     if decision.verdict == "forced":
         kept["forced"] = decision.forced
     registry.set_tags(decision.number, {name: text[:5000] for name, text in kept.items()})

@@ -1,4 +1,4 @@
-"""How a run reads in MLflow: names of parameters, metrics, tags and files. No MLflow here.
+"""How a run reads in MLflow: names of parameters, metrics and files. No MLflow here.
 
 One meaning has one name in every run, so that the runs table and the compare page line up:
 ``train/...`` and ``val/...`` are curves over epochs, ``step/...`` over optimiser steps,
@@ -17,7 +17,6 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline import process
 from pipeline.identity import RunIdentity
 
 Row = tuple[int, dict[str, float]]
@@ -40,8 +39,11 @@ TRAINING_COLUMNS = {
 }
 """What an epoch's row of ``history.csv`` holds, besides epoch, step and validation metrics."""
 
-NOT_OF_TRAINING = ("evaluate", "export", "tracking", "promote", "schedule")
-NOT_OF_EXPORT = ("tracking", "promote", "schedule")
+NOT_BY_STEP = ("epoch", "lr")
+"""Columns of ``steps.csv`` that would make a second chart of what ``train/...`` shows."""
+
+NOT_OF_TRAINING = ("evaluate", "export", "tracking", "promote", "flows", "schedule")
+NOT_OF_EXPORT = ("tracking", "promote", "flows", "schedule")
 NOT_OF_EVALUATION = ("export", *NOT_OF_EXPORT)
 """Sections of ``params.yaml`` that cannot change what the run measures."""
 
@@ -86,7 +88,8 @@ def speed_metrics(speed: Path, after: int = -1) -> Iterator[Row]:
 def step_metrics(steps: Path, after: int = -1) -> Iterator[Row]:
     """Optimiser step and metrics of the rows of a ``steps.csv`` after that step."""
     for step, row in _rows(steps, "step", after):
-        metrics = {TRAINING_COLUMNS.get(name, name): value for name, value in row.items()}
+        losses = {name: value for name, value in row.items() if name not in NOT_BY_STEP}
+        metrics = {TRAINING_COLUMNS.get(name, name): value for name, value in losses.items()}
         yield step, finite({f"step/{n.removeprefix('train/')}": v for n, v in metrics.items()})
 
 
@@ -142,34 +145,6 @@ def flatten(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 def without(parameters: Mapping[str, Any], sections: Iterable[str]) -> dict[str, Any]:
     """The settings without some sections."""
     return {name: value for name, value in parameters.items() if name not in sections}
-
-
-def run_name(stage: str, key: str, identity: RunIdentity) -> str:
-    """``train-demo-1a2b3c4d``: stage, DVC experiment (if any) and the start of the key."""
-    return "-".join(filter(None, (stage, identity.dvc_experiment, key[:8])))
-
-
-def run_tags(stage: str, key: str, identity: RunIdentity) -> dict[str, str]:
-    """What a run can be found by: stage, key, experiment, commit, digests of the data."""
-    tags: dict[str, str | None] = {
-        **process.mark(),
-        "stage": stage,
-        "dvc.key": key,
-        "dvc.exp": identity.dvc_experiment,
-        "dvc.lock": identity.dvc_lock,
-        "reproduces": identity.reproduces,
-        "git.commit": identity.git_commit,
-        "git.branch": identity.git_branch,
-        "git.dirty": str(identity.git_dirty).lower(),
-        "mlflow.user": os.environ.get("USER"),
-        "mlflow.source.type": "LOCAL",
-        "mlflow.source.name": identity.command,
-        "mlflow.source.git.commit": identity.git_commit,
-    }
-    tags |= {f"data.{split}": digest for split, digest in identity.data_digest.items()}
-    hardware = identity.hardware
-    tags |= {f"hardware.{name}": hardware.get(name) for name in ("gpu", "processor", "cores")}
-    return {name: value[:5000] for name, value in tags.items() if value}
 
 
 def data_inputs(

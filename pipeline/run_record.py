@@ -5,16 +5,61 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from pipeline import run_layout
+from pipeline import run_layout, run_marks
 from pipeline.fingerprint import fingerprint
 from pipeline.identity import RunIdentity
 from pipeline.mlflow_store import Store
+from pipeline.run_origin import NOTE, describe_origin, origin_tags
 from yolov2.termination import Terminated, terminable, undisturbed
 
 IDENTITY = "identity"
 """Folder of the files in a run that say what it was made from."""
 IDENTITY_FILE = "identity.json"
 PATCH_FILE = "uncommitted.patch"
+
+
+def begin(
+    store: Store, settings: Mapping[str, Any], tags: Mapping[str, str], it: RunIdentity
+) -> Any:
+    """A new run, whose name, colour and tag ``changed`` tell it from the one before of its stage.
+
+    ``settings`` are nested, ``tags`` those of ``run_tags`` and others.
+    """
+    name, more = _told_apart(store, settings, tags, it)
+    return store.begin_run(name, {**tags, **more})
+
+
+def begin_below(
+    store: Store,
+    training: tuple[str, str],
+    settings: Mapping[str, Any],
+    tags: Mapping[str, str],
+    it: RunIdentity,
+    headline: str = "",
+) -> Any:
+    """The same below a training (its run and its model), and described: where that came from."""
+    parent, model_id = training
+    known = store.client.get_run(parent).data.tags
+    name, more = _told_apart(store, settings, tags, it)
+    own = {**tags, **more, "mlflow.parentRunId": parent, "model_id": model_id}
+    own |= origin_tags(parent, known, it)
+    own[NOTE] = describe_origin(store.experiment_id, known, own, headline)
+    return store.begin_run(name, own)
+
+
+def _told_apart(
+    store: Store, settings: Mapping[str, Any], tags: Mapping[str, str], it: RunIdentity
+) -> tuple[str, dict[str, str]]:
+    """The name of a new run, and tags: what was changed since the run before, another colour."""
+    before = store.find_finished({"stage": tags["stage"]})
+    more = {run_marks.COLOUR: run_marks.next_colour(before.data.tags if before else {})}
+    found = None
+    if before is not None:
+        now, old = run_layout.flatten(settings), before.data
+        found = run_marks.changes(old.params, now, old.tags, tags)
+        more[run_marks.SINCE] = str(before.info.run_id)
+    more[run_marks.CHANGED] = run_marks.sentence(found)
+    return run_marks.run_name(tags["stage"], tags["dvc.key"], it, found), more
 
 
 def describe(

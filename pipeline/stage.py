@@ -1,13 +1,16 @@
 """How every stage and command of the pipeline starts and ends.
 
 A mistake that a person can make ends as one readable line on standard error and a non-zero
-exit status; a mistake of ours keeps its traceback.
+exit status; a mistake of ours keeps its traceback. What DVC has started also leaves a record of
+its failure (``pipeline/failure.py``).
 """
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+from pipeline import failure
 from yolov2.termination import Terminated, terminable
 
 TELEMETRY_OFF = {
@@ -20,6 +23,12 @@ TELEMETRY_OFF = {
 """What keeps DVC, MLflow, Prefect and Great Expectations from calling out."""
 
 
+STAGE_VARIABLE = "DVC_STAGE"
+"""Environment variable that DVC sets: the name of the stage."""
+RECORD_VARIABLE = "PIPELINE_FAILURE_RECORD"
+"""The same for a command that a flow starts without DVC."""
+
+
 def run_stage(main: Callable[[], int | None]) -> None:
     """Run ``main`` and leave the process with its exit status.
 
@@ -30,7 +39,7 @@ def run_stage(main: Callable[[], int | None]) -> None:
     for name, value in TELEMETRY_OFF.items():
         os.environ.setdefault(name, value)
     try:
-        with terminable():
+        with terminable(), recorded(_recorded_as()):
             status = main() or 0
     except (ValueError, OSError) as error:
         if os.environ.get("YOLOV2_DEBUG"):
@@ -44,6 +53,31 @@ def run_stage(main: Callable[[], int | None]) -> None:
         _say("terminated", error)
         status = 143
     sys.exit(status)
+
+
+def _recorded_as() -> str | None:
+    return os.environ.get(RECORD_VARIABLE) or os.environ.get(STAGE_VARIABLE)
+
+
+@contextmanager
+def recorded(stage: str | None) -> Iterator[None]:
+    """Keep the failure record of ``stage`` while the block runs; nothing without a stage.
+
+    Of a training with several processes the first one says how it ended, any why it failed.
+    """
+    if not stage:
+        yield
+        return
+    first = int(os.environ.get("RANK", "0")) == 0
+    if first:
+        failure.begin(stage)
+    try:
+        yield
+    except BaseException as error:
+        failure.note(stage, error)
+        raise
+    if first:
+        failure.clear(stage)
 
 
 def _say(what: str, error: BaseException) -> None:

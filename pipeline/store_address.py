@@ -7,6 +7,7 @@ in one store.
 """
 
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,21 @@ ADVICE = "start it, correct MLFLOW_TRACKING_URI, or unset it to use mlflow.db in
 
 class TrackingError(ValueError):
     """The store of runs cannot be used; the text names its address and what to do."""
+
+
+class UnreachableError(TrackingError):
+    """The store does not answer now; it may in a minute."""
+
+    passing = True
+    """See ``pipeline/failure.py``: what failed because of this is worth another try."""
+
+
+_BUSY = re.compile(
+    r"failed with (timeout )?exception|error code (429|5\d\d)|too many 5\d\d error|"
+    r"OperationalError|database is locked|connection (refused|reset)",
+    re.IGNORECASE,
+)
+"""How MLflow and SQLAlchemy word what a server away or at its limits has caused."""
 
 
 def store_root() -> Path:
@@ -124,7 +140,7 @@ def _probe_server(uri: str) -> None:
 
 
 def _unreachable(uri: str, kind: str, reason: object) -> TrackingError:
-    return TrackingError(
+    return UnreachableError(
         f"the MLflow {kind} {without_password(uri)} cannot be reached ({reason}): {ADVICE}"
     )
 
@@ -142,7 +158,8 @@ def unusable(uri: str, error: Exception) -> TrackingError:
         return TrackingError(
             f"the store {shown} is not a database: move that file away, a new one will be made"
         )
-    return TrackingError(f"the MLflow store {shown} cannot be used ({reason}): {ADVICE}")
+    kind = UnreachableError if _BUSY.search(text) else TrackingError
+    return kind(f"the MLflow store {shown} cannot be used ({reason}): {ADVICE}")
 
 
 def without_password(uri: str) -> str:

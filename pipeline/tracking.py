@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import run_layout
+from pipeline.experiment_page import arrange
 from pipeline.identity import RunIdentity
 from pipeline.mlflow_connection import connect
 from pipeline.mlflow_store import now
 from pipeline.params.schema import TrackingConfig
 from pipeline.paths import HISTORY
 from pipeline.reap import reap, require_free
-from pipeline.run_record import describe, ending
+from pipeline.run_marks import run_tags
+from pipeline.run_origin import headline
+from pipeline.run_record import begin, begin_below, describe, ending
 from pipeline.training_run import TrainingRun
 
 
@@ -51,14 +54,14 @@ def open_training_run(
     """
     store = connect(config.experiment)
     settings = run_layout.without(parameters, run_layout.NOT_OF_TRAINING)
-    marks = run_layout.run_tags("train", key, identity) | dict(tags or {})
+    marks = run_tags("train", key, identity) | dict(tags or {})
     with store.answering():
         run = store.find_run(run_id) if run_id else None
         if run is not None:
             require_free(run)
         reap(store.client, store.experiment_id, key)
         if run is None:
-            run = store.begin_run(run_layout.run_name("train", key, identity), marks)
+            run = begin(store, settings, marks, identity)
     found = str(run.info.run_id)
     with ending(store, found):
         with store.answering():
@@ -66,6 +69,7 @@ def open_training_run(
             contexts = {"train": "training", "val": "validation"}
             store.log_inputs(found, run_layout.data_inputs(parameters, identity, contexts))
             model_id = store.model_of(found, run_layout.flatten(settings))
+        arrange(store)
         yield TrainingRun(store=store, run_id=found, model_id=model_id)
 
 
@@ -87,23 +91,25 @@ def log_evaluation(
     ``evaluate.split`` names the split; ``metrics`` have names without it: ``AP``, ``AP50``,
     ``AP/<class>``. ``artifacts`` are files, stored as they lie below their common folder.
     """
-    parent, model_id = resolve_training_run(config, training_run, history, identity)
+    training = resolve_training_run(config, training_run, history, identity)
     store = connect(config.experiment)
-    split, key = str(parameters["evaluate"]["split"]), str(training_run["key"])
+    split = str(parameters["evaluate"]["split"])
     settings = run_layout.without(parameters, run_layout.NOT_OF_EVALUATION)
-    marks = run_layout.run_tags("evaluate", key, identity) | dict(tags or {})
-    marks |= {"mlflow.parentRunId": parent, "model_id": model_id, "split": split}
+    figures = run_layout.evaluation_metrics(split, metrics)
+    marks = run_tags("evaluate", str(training_run["key"]), identity) | {"split": split}
+    marks |= dict(tags or {})
     with store.answering():
-        run = store.begin_run(run_layout.run_name("evaluate", key, identity), marks)
+        title = headline(split, figures)
+        run = begin_below(store, training, settings, marks, identity, title)
     run_id = str(run.info.run_id)
     with ending(store, run_id), store.answering():
         describe(store, run, settings, marks, identity)
         data = run_layout.data_inputs(parameters, identity, {split: "evaluation"})
-        store.log_inputs(run_id, data, model_id)
-        figures = run_layout.evaluation_metrics(split, metrics)
+        store.log_inputs(run_id, data, training[1])
         row = (0, figures, now())
-        store.log_metrics(run_id, [row], model_id=model_id, data=next(iter(data), None))
+        store.log_metrics(run_id, [row], model_id=training[1], data=next(iter(data), None))
         store.log_files(run_id, run_layout.placed(artifacts))
+    arrange(store, split)
     return run_id
 
 
@@ -117,14 +123,13 @@ def log_export(
     identity: RunIdentity,
 ) -> str:
     """A new run of an export, below its training: figures, and the report by file; its id."""
-    parent, model_id = resolve_training_run(config, training_run, HISTORY, identity)
-    store, key = connect(config.experiment), str(training_run["key"])
-    marks = run_layout.run_tags("export", key, identity)
-    marks |= {"mlflow.parentRunId": parent, "model_id": model_id}
-    with store.answering():
-        run = store.begin_run(run_layout.run_name("export", key, identity), marks)
-    run_id = str(run.info.run_id)
+    training = resolve_training_run(config, training_run, HISTORY, identity)
+    store = connect(config.experiment)
     settings = run_layout.without(parameters, run_layout.NOT_OF_EXPORT)
+    marks = run_tags("export", str(training_run["key"]), identity)
+    with store.answering():
+        run = begin_below(store, training, settings, marks, identity)
+    run_id = str(run.info.run_id)
     with ending(store, run_id), store.answering():
         describe(store, run, settings, marks, identity)
         store.log_metrics(run_id, [(0, run_layout.finite(metrics), now())])

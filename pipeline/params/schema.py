@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
-from zoneinfo import available_timezones
 
 from pydantic import TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
+from pipeline.params.flows_config import FlowsConfig, ScheduleConfig
 from pipeline.params.promote_config import PromoteConfig
 from pipeline.paths import PARAMS
 from yolov2.config import (
@@ -41,24 +41,6 @@ class TrackingConfig(Section):
                 bool(value.strip()) and not set(value) & set("/:"),
                 f"{name} must be a name without '/' and ':', not '{value}'",
             )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScheduleConfig(Section):
-    """When the scheduled retraining runs: five cron fields and a time zone name."""
-
-    cron: str = "0 3 * * 1"
-    timezone: str = "UTC"
-
-    def __post_init__(self) -> None:
-        require(
-            len(self.cron.split()) == 5,
-            f"cron must have five fields (minute hour day month weekday), not '{self.cron}'",
-        )
-        require(
-            self.timezone in available_timezones(),
-            f"timezone must be a name like UTC or Europe/Berlin, not '{self.timezone}'",
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +86,7 @@ class Params(Section):
     export: ExportConfig = field(default_factory=ExportConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     promote: PromoteConfig = field(default_factory=PromoteConfig)
+    flows: FlowsConfig = field(default_factory=FlowsConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
 
 

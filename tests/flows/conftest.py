@@ -32,6 +32,13 @@ def write(file, content):
     Path(file).write_text(json.dumps(content))
 
 behaviour = Path("behaviour.txt").read_text().split()[0]
+if behaviour == "flaky" and not Path("tried.txt").exists():
+    from pipeline.stage import run_stage
+
+    Path("tried.txt").write_text("once")
+    def main():
+        raise ConnectionError("the server went away")
+    run_stage(main)
 if behaviour == "fail":
     print("reading")
     print("error: labels/7.txt:3: class 99 is out of range: classes are 0 to 9", file=sys.stderr)
@@ -56,6 +63,27 @@ print("trained")
 """
 
 
+STANDING = """\
+import json, sys
+from pathlib import Path
+decided = Path("decided.txt").exists()
+told = {"pending": not decided, "sentence": "version 1 of yolov2 is the champion already"}
+Path(sys.argv[2]).write_text(json.dumps(told))
+"""
+
+PROMOTE = """\
+import json, sys
+from pathlib import Path
+page = Path("reports/promotion.html")
+page.with_suffix(".md").write_text("# Promotion")
+verdict = Path("verdict.txt").read_text()
+told = {"verdict": verdict, "sentence": f"version 1 {verdict}: better", "version": 1}
+Path(sys.argv[-1]).write_text(json.dumps(told | {"page": str(page)}))
+Path("decided.txt").write_text(" ".join(sys.argv[1:-1]))
+sys.exit(0 if verdict == "promoted" else 3)
+"""
+
+
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The working copy that each test gets a copy of; nothing in it has run."""
@@ -66,7 +94,10 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__py*"))
     shutil.copy(ROOT / "prefect.toml", folder)
     (folder / "pipeline" / "register.py").write_text("print('version 1 exists')\n")
-    (folder / "params.yaml").write_text("{}\n")
+    (folder / "pipeline" / "standing.py").write_text(STANDING)
+    (folder / "pipeline" / "promote.py").write_text(PROMOTE)
+    (folder / "verdict.txt").write_text("promoted")
+    (folder / "params.yaml").write_text("flows: {retry_seconds: 1}\n")
     (folder / "dvc.yaml").write_text(DVC_YAML)
     (folder / "work.py").write_text(WORK)
     (folder / "behaviour.txt").write_text("succeed\n")

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from flows.schedule import ON_DEMAND, WEEKLY, deployments, requested
-from pipeline.params.schema import ScheduleConfig
+from pipeline.params.flows_config import ScheduleConfig
 from tests.flows.programs import family, hanging, output, recorded, survivors, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,7 +55,7 @@ def test_prefect_yaml_tells_of_the_same_deployments() -> None:
     served = deployments(ScheduleConfig())
     assert [d["name"] for d in written] == [d.name for d in served] == [ON_DEMAND, WEEKLY]
     for one, other in zip(written, served, strict=True):
-        assert one["entrypoint"] == "flows/training.py:training"
+        assert one["entrypoint"] == f"flows/{other.flow_name}.py:{other.flow_name}"
         assert one["concurrency_limit"]["limit"] == other.concurrency_limit == 1
         assert other.concurrency_options is not None
         strategy = other.concurrency_options.collision_strategy

@@ -8,7 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.stages import StageError, reproduce, run, stage_environment, stage_names
+from flows.commands import StageError, Workplace, run, stage_environment
+from flows.stages import reproduce, stage_names, stale
 from flows.workspace import sole_pipeline
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,13 +18,14 @@ ROOT = Path(__file__).resolve().parents[2]
 def reproduced(root: Path, stage: str) -> tuple[str, list[str]]:
     said: list[str] = []
     with sole_pipeline(root) as lock:
-        return reproduce(root, stage, said.append, lock), said
+        return reproduce(Workplace(root=root, lock=lock, emit=said.append), stage), said
 
 
 def script(root: Path, program: str, emit: list[str] | None = None) -> list[str]:
     said = [] if emit is None else emit
     with sole_pipeline(root) as lock:
-        run(root, "the program", [sys.executable, "-c", program], said.append, lock)
+        place = Workplace(root=root, lock=lock, emit=said.append)
+        run(place, "the program", [sys.executable, "-c", program])
     return said
 
 
@@ -73,7 +75,8 @@ def test_lines_arrive_while_the_stage_works(tmp_path: Path) -> None:
     with sole_pipeline(tmp_path) as lock:
         program = "import time; print('a'); time.sleep(1); print('b')"
         command = [sys.executable, "-c", program]
-        run(tmp_path, "x", command, lambda _: arrivals.append(time.monotonic()), lock)
+        stamp = lambda _: arrivals.append(time.monotonic())  # noqa: E731
+        run(Workplace(root=tmp_path, lock=lock, emit=stamp), "x", command)
     assert arrivals[1] - arrivals[0] > 0.8
 
 
@@ -118,12 +121,14 @@ def test_killing_the_caller_ends_dvc_and_all_its_children(workspace: Path, numbe
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
+from flows.commands import Workplace
 from flows.stages import reproduce
 from flows.workspace import sole_pipeline
 root = Path({str(workspace)!r})
 with sole_pipeline(root) as lock:
-    reproduce(root, "digits", print, lock)
-    reproduce(root, "train", print, lock)
+    place = Workplace(root=root, lock=lock, emit=print)
+    reproduce(place, "digits")
+    reproduce(place, "train")
 """
     process = subprocess.Popen([sys.executable, "-c", caller], stdout=subprocess.DEVNULL)
     started = workspace / "hanging.txt"
@@ -139,6 +144,24 @@ with sole_pipeline(root) as lock:
     assert (workspace / "checkpoint.txt").read_text() == "saved"
     with sole_pipeline(workspace):
         pass
+
+
+def test_what_is_stale_is_named(workspace: Path) -> None:
+    with sole_pipeline(workspace) as lock:
+        place = Workplace(root=workspace, lock=lock, emit=print)
+        assert set(stale(place)) == {"digits", "train"}
+        reproduce(place, "digits")
+        reproduce(place, "train")
+        assert stale(place) == []
+
+
+def test_time_limit_ends_a_command(tmp_path: Path) -> None:
+    program = "import time; print('begun', flush=True); time.sleep(600)"
+    with sole_pipeline(tmp_path) as lock:
+        place = Workplace(root=tmp_path, lock=lock, emit=print, limit_seconds=1)
+        with pytest.raises(StageError, match="x took longer than .* hours and was ended") as error:
+            run(place, "x", [sys.executable, "-c", program])
+    assert not error.value.passing
 
 
 def test_order_in_our_dvc_yaml_is_one_in_which_stages_can_run() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import process, run_layout
+from pipeline import process, run_layout, run_marks
 from pipeline.store_address import TrackingError, artifact_location, tracking_uri
 from pipeline.tracking import (
     check_reachable,
@@ -74,8 +74,6 @@ def test_training_run(repository: Path) -> None:
         "train/data_wait": 0.25,
         "train/flop_utilisation": 0.5,
         "train/memory_gib": 0.0,
-        "step/epoch": 2.0,
-        "step/lr": 0.01,
         "step/loss": 2.0,
         "step/loss_coord": 0.25,
         "step/loss_objectness": 0.5,
@@ -149,6 +147,60 @@ def test_export_is_a_run_below_its_training(repository: Path) -> None:
     assert (run.data.tags["stage"], run.data.metrics) == ("export", {"onnx/AP": 0.5})
     assert run.data.tags["mlflow.parentRunId"] == record["run_id"]
     assert "export.json" in tracked.files(open_store(), run_id)
+
+
+def test_a_run_tells_what_is_new_and_where_its_training_came_from(repository: Path) -> None:
+    one, other = identity(invocation="1"), identity(invocation="2")
+    with open_training_run(CONFIG, parameters=PARAMETERS, key=KEY, identity=one) as run:
+        pass
+    record = {"run_id": run.run_id, "key": KEY, "parameters": PARAMETERS}
+    metrics = {"AP": 0.5, "AP50": 0.75, "AP_low": 0.4, "AP_high": 0.625}
+    strict = {**PARAMETERS, "evaluate": {"split": "test", "conf_threshold": 0.5}}
+    first = evaluate(record, metrics, identity=one)
+    second = evaluate(record, metrics, identity=other, parameters=strict)
+    by_hand = evaluate(record, metrics, parameters=strict)
+    client = open_store().client
+    known = {i: client.get_run(i).data.tags for i in (first, second, by_hand)}
+    assert [tags.get("train.origin") for tags in known.values()] == [
+        "this invocation",
+        "cache",
+        None,
+    ]
+    assert {tags["train.run"] for tags in known.values()} == {run.run_id}
+    assert [tags["changed"] for tags in known.values()] == [
+        "first",
+        "evaluate.conf_threshold 0.001 → 0.5",
+        "nothing",
+    ]
+    assert known[second]["changed.since"] == first
+    assert known[second]["mlflow.runName"] == "evaluate-conf_threshold=0.5-01234567"
+    assert known[second]["mlflow.note.content"] == (
+        "**test AP 0.500 (0.400 to 0.625), AP50 0.750**\n\n"
+        f"Training: [train-01234567](#/experiments/1/runs/{run.run_id}), taken from DVC's cache,"
+        " not trained again by the call of `dvc` that made this run.\n\n"
+        f"Changed since [the evaluate run before](#/experiments/1/runs/{first}):"
+        " evaluate.conf_threshold 0.001 → 0.5."
+    )
+
+
+def test_a_resumed_run_stays_what_it_was_told_to_be(repository: Path) -> None:
+    record = train([4.0])
+    before = open_store().client.get_run(record["run_id"])
+    slower = {**PARAMETERS, "train": {"lr": 0.001}}
+    with open_training_run(CONFIG, parameters=slower, key="f" * 64, identity=identity()):
+        pass
+    with open_training_run(
+        CONFIG,
+        parameters=PARAMETERS,
+        key=KEY,
+        run_id=record["run_id"],
+        identity=identity(invocation="2"),
+    ):
+        pass
+    after = open_store().client.get_run(record["run_id"])
+    same = ("changed", "mlflow.runColor", "mlflow.runName")
+    assert [after.data.tags[n] for n in same] == [before.data.tags[n] for n in same]
+    assert after.data.tags["dvc.invocation"] == "2"  # that call did train
 
 
 def test_epochs_are_visible_while_training_runs(repository: Path) -> None:
@@ -267,7 +319,7 @@ def test_run_of_a_dead_process_whose_number_another_has_now_goes_on(repository: 
 
 def test_run_is_found_from_its_first_moment(repository: Path) -> None:
     store = open_store()
-    tags = run_layout.run_tags("train", KEY, identity()) | {"pid": "4194999"}
+    tags = run_marks.run_tags("train", KEY, identity()) | {"pid": "4194999"}
     store.begin_run("train", tags)  # and killed before anything else was stored
     train([1.0])
     assert [run.info.status for run in tracked.runs(store, "train")] == ["KILLED", "FINISHED"]
@@ -388,7 +440,7 @@ def test_names_that_mlflow_accepts() -> None:
 
 
 def test_run_name_has_the_experiment() -> None:
-    assert run_layout.run_name("train", KEY, replace(identity(), dvc_experiment="demo")) == (
+    assert run_marks.run_name("train", KEY, replace(identity(), dvc_experiment="demo")) == (
         "train-demo-01234567"
     )
 

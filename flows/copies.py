@@ -1,0 +1,54 @@
+"""A clean working copy for a run with settings of its own, which the folder keeps out of.
+
+A git work tree of the current commit with the uncommitted changes, as ``dvc exp run --temp``
+makes one. It shares DVC's cache and remotes and the checkpoints with the folder it is of, so that
+nothing is computed or fetched twice, and a run that was killed is taken up by the next one with the
+same settings.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline import store_address
+from pipeline.past_tree import link_plain_data, override, past_tree, share_dvc
+from pipeline.paths import PARAMS
+from pipeline.repetition import cache_of, environment_of, require_own_code
+from pipeline.worktree import read_work_tree
+
+
+@contextmanager
+def own_copy(root: Path, settings: Mapping[str, object]) -> Iterator[tuple[Path, dict[str, str]]]:
+    """The copy's root and what its stages need in their environment; removed in the end.
+
+    ``settings`` are values of ``params.yaml`` by ``section.key``.
+
+    Raises:
+        ValueError: no git repository or no commit, or there is no such key.
+    """
+    tree = read_work_tree()
+    if tree.commit is None:
+        raise ValueError(
+            f"settings of its own need a git repository with a commit, and {root} is"
+            " none: change params.yaml instead"
+        )
+    environment = copy_environment(root)
+    patch = tree.patch.encode(errors="surrogateescape")
+    with past_tree(root, tree.commit, patch) as copy:
+        share_dvc(copy, cache_of(root, environment))
+        override(copy.root / PARAMS, [f"{key}={_as_yaml(v)}" for key, v in settings.items()])
+        link_plain_data(copy)
+        environment |= {"PYTHONPATH": str(copy.root)}
+        require_own_code(copy.root, environment)
+        yield copy.root, environment
+
+
+def copy_environment(root: Path) -> dict[str, str]:
+    """Environment of stages in a copy: their checkpoints and runs belong to ``root``."""
+    given = environment_of(root, "")
+    return given | {"DVC_ROOT": str(root), "MLFLOW_TRACKING_URI": store_address.tracking_uri()}
+
+
+def _as_yaml(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,65 @@
+"""A working copy at work under a flow: its lock, its stages in order, its registration."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from prefect import get_run_logger
+
+from flows.commands import Workplace
+from flows.stages import stage_names
+from flows.tasks import ended, register, run_dvc_stage, with_retries
+from flows.workspace import sole_pipeline
+from pipeline.invocation import VARIABLE as INVOCATION
+from pipeline.params.flows_config import FlowsConfig
+
+
+@contextmanager
+def workplace(
+    root: Path, config: FlowsConfig, environment: Mapping[str, str] | None = None
+) -> Iterator[Workplace]:
+    """``root``, locked for the block as ``flows.if_busy`` says.
+
+    Raises:
+        WorkspaceBusyError: another run is at work there, and this one is not to wait.
+    """
+    log = get_run_logger()
+    with sole_pipeline(root, wait=config.if_busy == "wait", tell=log.info) as lock:
+        yield Workplace(
+            root=root,
+            lock=lock,
+            emit=log.info,
+            limit_seconds=3600 * config.stage_hours,
+            # each stage is a call of DVC of its own, and yet of one run (pipeline/invocation.py)
+            environment={INVOCATION: uuid4().hex, **(environment or {})},
+        )
+
+
+def run_stages(
+    place: Workplace, config: FlowsConfig, after: Mapping[str, Callable[[], None]] | None = None
+) -> list[str]:
+    """Bring every stage of ``dvc.yaml`` up to date; the states' names, in their order.
+
+    ``after`` has what to do when a stage has ended well, by its name.
+
+    Raises:
+        StageError: a stage failed; those after it did not run.
+        ValueError: ``dvc.yaml`` cannot be used.
+    """
+    names = []
+    for stage in stage_names(place.root):
+        step = with_retries(run_dvc_stage, config).with_options(name=stage)
+        names.append(str(ended(step(stage, place, return_state=True))))
+        if after and stage in after:
+            after[stage]()
+    return names
+
+
+def register_model(place: Workplace, config: FlowsConfig) -> None:
+    """Register the exported model.
+
+    Raises:
+        StageError: it cannot be.
+    """
+    ended(with_retries(register, config)(place, return_state=True))

@@ -20,8 +20,8 @@ class FlowsConfig(Section):
     ``retries`` times more, first after ``retry_seconds``, then after twice as long each time.
     ``stage_hours`` is the longest that a stage may take (0: no limit). ``if_busy`` says what a run
     does that finds another one at work in its folder. With ``approval`` a model that the rules
-    accept stays challenger until a person promotes it. ``notify_on`` names the ends of a retraining that
-    people are told of.
+    accept stays challenger until a person promotes it. ``notify_on`` names the ends of a retraining
+    that people are told of.
     """
 
     retries: int = 3

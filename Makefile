@@ -51,9 +51,10 @@ lint: $(STAMP) ## format, rules and types
 	$(BIN)/mypy
 
 ui: $(STAMP) ## MLflow's pages on http://127.0.0.1:5000 (PORT=...)
+	@PORT=$(PORT) $(BIN)/python -m pipeline.views
 	@case "$$MLFLOW_TRACKING_URI" in \
 	  http*) echo 'MLFLOW_TRACKING_URI names a server: open that address in a browser.' ;; \
-	  *) echo 'Open http://127.0.0.1:$(PORT) and choose "Model training". Ctrl-C ends it.'; \
+	  *) echo 'http://127.0.0.1:$(PORT) ("Model training" has the runs). Ctrl-C ends it.'; \
 	     MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false exec $(BIN)/mlflow server --workers 1 \
 	       --host 127.0.0.1 --port $(PORT) \
 	       --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}" \

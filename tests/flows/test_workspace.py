@@ -60,3 +60,24 @@ with sole_pipeline(Path({str(tmp_path)!r})) as lock:
         except WorkspaceBusyError:
             subprocess.run(["sleep", "0.1"], check=True)
     pytest.fail(f"{LOCK} was not released")
+
+
+def test_waiting_run_begins_when_the_other_has_ended(tmp_path: Path) -> None:
+    program = f"""
+from pathlib import Path
+from flows.workspace import sole_pipeline
+with sole_pipeline(Path({str(tmp_path)!r}), wait=True, tell=lambda text: print(text, flush=True)):
+    print("at work", flush=True)
+"""
+    with sole_pipeline(tmp_path):
+        waiting = subprocess.Popen(
+            [sys.executable, "-c", program],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).resolve().parents[2],
+        )
+        assert waiting.stdout is not None
+        told = waiting.stdout.readline()
+        assert told.startswith(f"waiting: another pipeline run (process {os.getpid()}) is at work")
+    assert waiting.communicate(timeout=30)[0] == "at work\n"
+    assert waiting.returncode == 0

@@ -7,6 +7,9 @@ same settings.
 """
 
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +18,7 @@ from pipeline import store_address
 from pipeline.past_tree import link_plain_data, override, past_tree, share_dvc
 from pipeline.paths import PARAMS
 from pipeline.repetition import cache_of, environment_of, require_own_code
+from pipeline.tracked_data import restore
 from pipeline.worktree import read_work_tree
 
 
@@ -36,11 +40,14 @@ def own_copy(root: Path, settings: Mapping[str, object]) -> Iterator[tuple[Path,
     environment = copy_environment(root)
     patch = tree.patch.encode(errors="surrogateescape")
     with past_tree(root, tree.commit, patch) as copy:
-        share_dvc(copy, cache_of(root, environment))
-        override(copy.root / PARAMS, [f"{key}={_as_yaml(v)}" for key, v in settings.items()])
-        link_plain_data(copy)
         environment |= {"PYTHONPATH": str(copy.root)}
         require_own_code(copy.root, environment)
+        cache = cache_of(root, environment)
+        share_dvc(copy, cache)
+        restore(copy.root, cache, environment)
+        _take_results(root, copy.root, environment)
+        override(copy.root / PARAMS, [f"{key}={_as_yaml(v)}" for key, v in settings.items()])
+        link_plain_data(copy)
         yield copy.root, environment
 
 
@@ -48,6 +55,17 @@ def copy_environment(root: Path) -> dict[str, str]:
     """Environment of stages in a copy: their checkpoints and runs belong to ``root``."""
     given = environment_of(root, "")
     return given | {"DVC_ROOT": str(root), "MLFLOW_TRACKING_URI": store_address.tracking_uri()}
+
+
+def _take_results(root: Path, copy: Path, environment: Mapping[str, str]) -> None:
+    """Give the copy what the folder's stages have made last; what is gone they make anew."""
+    lock = root / "dvc.lock"
+    if lock.is_file():
+        shutil.copy(lock, copy)
+    command = [sys.executable, "-m", "dvc", "checkout", "--quiet", "--force", "--allow-missing"]
+    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise ValueError(f"`dvc checkout` in a copy of {root} failed: {done.stderr.strip()}")
 
 
 def _as_yaml(value: object) -> str:

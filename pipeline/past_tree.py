@@ -4,12 +4,13 @@ A git work tree at a commit with a patch, whose DVC uses this repository's cache
 lies in ``.dvc/tmp``, as DVC's own experiments do: on the disk of the cache, ignored by git.
 """
 
+import fcntl
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from configparser import ConfigParser
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -20,6 +21,10 @@ from ruamel.yaml import YAML
 
 from pipeline.paths import PARAMS
 from yolov2.termination import undisturbed
+
+COPIES = Path(".dvc/tmp/copies")
+_IN_USE = "in-use"
+"""Locked by the process that the copy beside it is of; a copy whose process was killed is free."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,22 +45,36 @@ def past_tree(root: Path, commit: str, patch: bytes, *, keep: bool = False) -> I
     top = Path(_git(root, "rev-parse", "--show-toplevel").strip())
     prefix = _git(root, "rev-parse", "--show-prefix").strip()
     _require_commit(root, commit)
-    place = root / ".dvc" / "tmp" / "reproduce"
+    place = root / COPIES
     place.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(place, top)
     room = Path(mkdtemp(prefix=f"{commit[:8]}-", dir=place))
     # as deep as the original, so that a parameter like ../mine/data.yaml can be made to work
     tree = room.joinpath(*top.parts[1:])
-    try:
-        _git(top, "worktree", "add", "--detach", str(tree), commit)
-        _apply(tree, patch)
-        yield PastTree(root=tree / prefix, of=root)
-    finally:
-        if keep:
-            print(f"kept: {tree} (`git worktree remove --force {tree}` removes it)")
-        else:
-            with undisturbed():
-                shutil.rmtree(room, ignore_errors=True)
-                _git(top, "worktree", "prune")
+    with (room / _IN_USE).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            _git(top, "worktree", "add", "--detach", str(tree), commit)
+            _apply(tree, patch)
+            yield PastTree(root=tree / prefix, of=root)
+        finally:
+            if keep:
+                (room / _IN_USE).unlink()
+                print(f"kept: {tree} (`git worktree remove --force {tree}` removes it)")
+            else:
+                with undisturbed():
+                    shutil.rmtree(room, ignore_errors=True)
+                    _git(top, "worktree", "prune")
+
+
+def _remove_abandoned(place: Path, top: Path) -> None:
+    """Remove the copies whose process was killed; those that were to be kept have no lock file."""
+    for file in place.glob(f"*/{_IN_USE}"):
+        # gone, or locked: another process removes it, or works in it
+        with suppress(FileNotFoundError, BlockingIOError), file.open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(file.parent, ignore_errors=True)
+            _git(top, "worktree", "prune")
 
 
 def share_dvc(tree: PastTree, cache: Path) -> None:
@@ -80,17 +99,33 @@ def _config() -> ConfigParser:
 
 
 def link_plain_data(tree: PastTree) -> None:
-    """Let ``data.config`` find data that neither git nor DVC has: by a link to where it lies."""
+    """Let ``data.config`` find data that neither git nor DVC has: by links to where they lie."""
     data = _read_yaml(tree.root / PARAMS).get("data", {})
     config = Path(str(data.get("config", "")))
     for name in (config.parent, Path(os.path.normpath(config / ".." / str(data.get("root", "."))))):
-        target = Path(os.path.normpath(tree.root / name))
-        real = Path(os.path.normpath(tree.of / name))
-        known = _made_by_a_stage(tree.root, name)
-        if name.is_absolute() or known or target.exists() or not real.is_dir():
-            continue
+        if not name.is_absolute():
+            _link(tree, name)
+
+
+def _link(tree: PastTree, name: Path) -> None:
+    """Link the folder ``name``, or what the copy has not of it; none that a stage makes."""
+    target = Path(os.path.normpath(tree.root / name))
+    real = Path(os.path.normpath(tree.of / name))
+    if not real.is_dir() or _made_by_a_stage(tree.root, name):
+        return
+    if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         target.symlink_to(real, target_is_directory=True)
+    elif (
+        target.is_dir()
+        and not target.is_symlink()
+        and target not in (tree.root, *tree.root.parents)
+    ):
+        for entry in sorted(real.iterdir()):  # the commit has some of it, as a data.yaml
+            if entry.is_dir():
+                _link(tree, name / entry.name)
+            elif not (target / entry.name).exists():
+                (target / entry.name).symlink_to(entry)
 
 
 def _made_by_a_stage(root: Path, name: Path) -> bool:

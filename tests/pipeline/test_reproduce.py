@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,7 +12,7 @@ import yaml
 
 from pipeline.mlflow_connection import connect
 from pipeline.original import Pass, Source, find_source
-from pipeline.past_tree import link_plain_data, override, past_tree, share_dvc
+from pipeline.past_tree import COPIES, link_plain_data, override, past_tree, share_dvc
 from pipeline.reproduction import Outputs, judge
 from pipeline.reproduction_page import lines, write_reproduction
 from pipeline.tracked_data import missing_of
@@ -177,7 +178,51 @@ def test_past_tree_is_the_commit_with_the_patch_and_goes_away(clone: Path) -> No
         past_tree(clone, commit, patch.replace(b"/mine", b"/his")).__enter__()
     with pytest.raises(ValueError, match="commit 0+ is not in this clone: get it with `git fetch"):
         past_tree(clone, "0" * 40, b"").__enter__()
-    assert list((clone / ".dvc" / "tmp" / "reproduce").iterdir()) == []
+    assert list((clone / COPIES).iterdir()) == []
+
+
+def test_copy_of_a_killed_process_is_removed_by_the_next_and_no_other(clone: Path) -> None:
+    commit = git(clone, "rev-parse", "HEAD")
+    killed = f"""
+import os, signal
+from pathlib import Path
+from pipeline.past_tree import past_tree
+copy = past_tree(Path(), "{commit}", b"")
+copy.__enter__()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", killed], cwd=clone, env=with_code())
+    assert done.returncode == -signal.SIGKILL
+    [left] = (clone / COPIES).iterdir()
+    with past_tree(clone, commit, b"") as first, past_tree(clone, commit, b"") as second:
+        assert not left.exists()
+        assert first.root.is_dir()
+        assert second.root.is_dir()
+    assert list((clone / COPIES).iterdir()) == []
+
+
+def with_code() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+
+
+def test_past_tree_links_what_the_commit_lacks_of_a_data_folder(clone: Path) -> None:
+    (clone / "params.yaml").write_text("data: {config: mine/data.yaml, root: .}\n")
+    (clone / "dvc.yaml").write_text("stages: {make: {cmd: x, outs: [mine/made]}}\n")
+    (clone / ".gitignore").write_text("/.dvc/tmp\n*.jpg\n")
+    for name in ("data.yaml", "labels/1.txt", "labels/1.jpg", "images/1.jpg", "made/1.jpg"):
+        file = clone / "mine" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(name)
+    git(clone, "add", ".")
+    git(clone, "commit", "--quiet", "--message", "data without their images")
+    with past_tree(clone, git(clone, "rev-parse", "HEAD"), b"") as tree:
+        link_plain_data(tree)
+        mine = tree.root / "mine"
+        assert (mine / "images" / "1.jpg").read_text() == "images/1.jpg"
+        assert (mine / "labels" / "1.jpg").read_text() == "labels/1.jpg"
+        assert not (mine / "labels" / "1.txt").is_symlink()
+        assert not (mine / "made").exists()
+    assert (clone / "mine" / "images" / "1.jpg").is_file()
 
 
 def test_past_tree_finds_plain_data_cache_and_remotes(clone: Path) -> None:
@@ -254,7 +299,7 @@ def test_pipeline_is_reproduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     before = git(project, "status", "--porcelain")
 
     said = run(project, "pipeline.reproduce", run_id)
-    assert f"code: {project}/.dvc/tmp/reproduce/" in said
+    assert f"code: {project}/{COPIES}/" in said
     assert "\nidentical (tolerance of AP 0.005)\n" in said
     found = json.loads((project / "reports" / "reproduce" / f"{run_id}.json").read_text())
     assert (found["dirty"], found["metrics"], found["changes"]) == (True, [], [])
@@ -284,7 +329,7 @@ def test_pipeline_is_reproduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "cannot be restored: 1 file in neither" in failure(project, run_id)
     assert "own/b.png" in failure(project, run_id)
     assert git(project, "status", "--porcelain") == before
-    assert list((project / ".dvc" / "tmp" / "reproduce").iterdir()) == []
+    assert list((project / COPIES).iterdir()) == []
 
 
 def lose(project: Path, content: bytes) -> None:

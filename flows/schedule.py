@@ -1,4 +1,4 @@
-"""Serves the flows on this machine: training on demand, retraining on a schedule.
+"""Serves the flows on this machine: training and promotion on demand, retraining on a schedule.
 
     python -m flows.schedule [--cron "0 3 * * 1"] [--timezone UTC] [--port 4200]
 
@@ -21,22 +21,25 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
 from prefect.schedules import Cron
 
+from flows.promotion import promotion
 from flows.retraining import retraining
 from flows.runs import close_dead_runs
 from flows.server import ServerConfig, use_prefect_api
 from flows.start import SCHEDULER_VARIABLE
 from flows.training import training
+from flows.unattended import catch_up, watch
 from flows.workspace import WorkspaceBusyError, sole_pipeline
 from pipeline.params.flows_config import ScheduleConfig
 from pipeline.params.schema import load
 from pipeline.stage import run_stage
 
 ON_DEMAND = "on-demand"
+DECISION = "decision"
 WEEKLY = "weekly"
 
 
 def deployments(schedule: ScheduleConfig) -> list[RunnerDeployment]:
-    """``training/on-demand`` and ``retraining/weekly``, which may also be started by hand.
+    """Training and promotion on demand, and retraining weekly, which may be started by hand too.
 
     A second run of a deployment is cancelled while the first one works; so is, by the flow
     itself, a run of one deployment beside a run of the other.
@@ -45,29 +48,41 @@ def deployments(schedule: ScheduleConfig) -> list[RunnerDeployment]:
     cron = Cron(schedule.cron, timezone=schedule.timezone)
     return [
         RunnerDeployment.from_flow(training, ON_DEMAND, concurrency_limit=limit),
+        RunnerDeployment.from_flow(promotion, DECISION, concurrency_limit=limit),
         RunnerDeployment.from_flow(retraining, WEEKLY, schedule=cron, concurrency_limit=limit),
     ]
 
 
-async def serve(served: Sequence[RunnerDeployment]) -> None:
+async def serve(
+    served: Sequence[RunnerDeployment], schedule: ScheduleConfig, incoming: Path
+) -> None:
     """Execute the deployments' runs in child processes until SIGINT or SIGTERM.
+
+    A retraining that was missed is made up for, and one starts when data arrive in ``incoming``.
 
     Unlike ``prefect.serve``, which leaves a run that it kills in the state *Running*, this asks
     the runner to cancel it first.
     """
     runner = Runner()
-    for deployment in served:
-        await runner.aadd_deployment(deployment)
+    known = {d.name: await runner.aadd_deployment(d) for d in served}
     serving = asyncio.create_task(runner.start())
     await asyncio.sleep(0)  # the runner now has its own SIGTERM handler, which ours replaces
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     stopping = asyncio.create_task(stop.wait())
+    if schedule.catch_up:
+        await catch_up(known[WEEKLY], schedule)
+    watching = asyncio.create_task(
+        watch(known[WEEKLY], incoming, schedule.poll_seconds)
+        if schedule.poll_seconds
+        else asyncio.sleep(0)
+    )
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if stop.is_set():
         await runner.astop()
-    stopping.cancel()
+    for task in (stopping, watching):
+        task.cancel()
     await serving
 
 
@@ -101,17 +116,18 @@ def main() -> int:
     parser.add_argument("--timezone", help="such as Europe/Berlin (default: schedule.timezone)")
     parser.add_argument("--port", type=int, default=4200, help="of Prefect's pages (4200)")
     arguments = parser.parse_args()
-    schedule = requested(arguments, load().schedule)
+    config = load()
+    schedule = requested(arguments, config.schedule)
     served = deployments(schedule)
     api = use_prefect_api(ServerConfig(schedules=True, port=arguments.port))
     if api.own:
         with suppress(WorkspaceBusyError), sole_pipeline(Path.cwd()):
-            for served_flow in (training, retraining):
-                close_dead_runs(served_flow.name)
+            for served_flow in (training, retraining, promotion):
+                close_dead_runs(served_flow.name, config.flows)
     os.environ[SCHEDULER_VARIABLE] = str(os.getpid())
     print(f"Prefect's pages: {api.pages}   (Ctrl-C ends everything)")
     print(f"retraining/{WEEKLY} runs at '{schedule.cron}' {schedule.timezone}", flush=True)
-    asyncio.run(serve(served))
+    asyncio.run(serve(served, schedule, Path(config.flows.incoming)))
     return 0
 
 

@@ -52,6 +52,15 @@ def stale(place: Workplace) -> list[str]:
     return list(json.loads(told))
 
 
+def was_trained(root: Path) -> bool:
+    """Whether ``dvc.lock`` knows of a training in this folder."""
+    try:
+        document = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    return "train" in (document.get("stages") or {})
+
+
 def reproduce(place: Workplace, stage: str) -> Outcome:
     """Bring one stage up to date, and that stage only.
 

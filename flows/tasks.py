@@ -7,7 +7,7 @@ would be ours. Only a failure that may be over in a minute is tried again.
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -16,10 +16,12 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import TaskRun
 from prefect.states import Completed, Failed
 
-from flows.commands import StageError, Workplace, run
+from flows.answers import Ruling, Standing
+from flows.commands import Ended, StageError, Workplace, run
 from flows.stages import Outcome, reproduce, stale
 from pipeline import failure
 from pipeline.params.flows_config import FlowsConfig
+from pipeline.paths import REPORTS
 from pipeline.stage import RECORD_VARIABLE
 
 STATE_NAMES: dict[Outcome, str] = {
@@ -32,26 +34,7 @@ PASSING = "PassingFailure"
 """Name of the state of a task whose failure may be over in a minute."""
 REFUSED = 3
 """Exit status of ``pipeline.promote``."""
-
 P = ParamSpec("P")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ruling:
-    """What ``pipeline.promote`` says; see its ``--summary``."""
-
-    verdict: str
-    sentence: str
-    version: int
-    page: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Standing:
-    """What ``pipeline.standing`` says of the workspace's model; see its ``--summary``."""
-
-    pending: bool
-    sentence: str
 
 
 def with_retries(step: Task[P, State[Any]], config: FlowsConfig) -> Task[P, State[Any]]:
@@ -137,15 +120,45 @@ def decide(place: Workplace, options: list[str]) -> State[Any]:
     return _command(place, "promote", [*options, "--summary", str(file)], told)
 
 
+@task(name="drift", task_run_name="have the data moved?", cache_policy=NO_CACHE)
+def drift(place: Workplace) -> State[Any]:
+    """How far the training data are from those that the last training read, in a sentence."""
+
+    def told(_status: int) -> State[Any]:
+        found = json.loads((place.root / REPORTS / "drift.json").read_text(encoding="utf-8"))
+        name = f"{found['verdict'].capitalize()} drift"
+        return Completed(name=name, message=found["sentence"], data=found["sentence"])
+
+    return _command(place, "drift", ["--reference", "trained"], told)
+
+
+def command_task(
+    place: Workplace, name: str, options: list[str], told: Callable[[tuple[str, ...]], str]
+) -> State[Any]:
+    """Run ``python -m pipeline.NAME``; ``told`` makes a sentence of what it printed."""
+
+    def completed(done: Ended) -> State[Any]:
+        sentence = told(done.lines)
+        return Completed(message=sentence, data=sentence)
+
+    return _run(place, name, options, completed)
+
+
 def _command(
     place: Workplace, name: str, options: list[str], told: Callable[[int], State[Any]]
 ) -> State[Any]:
     """Run ``python -m pipeline.NAME`` and return what ``told`` makes of its exit status."""
+    return _run(place, name, options, lambda done: told(done.status))
+
+
+def _run(
+    place: Workplace, name: str, options: list[str], told: Callable[[Ended], State[Any]]
+) -> State[Any]:
     failure.clear(name, place.root)
     own = replace(_here(place), environment={**place.environment, RECORD_VARIABLE: name})
     command = [sys.executable, "-m", f"pipeline.{name}", *options]
     try:
-        return told(run(own, f"`pipeline.{name}`", command, accept=(0, REFUSED)).status)
+        return told(run(own, f"`pipeline.{name}`", command, accept=(0, REFUSED)))
     except StageError as error:
         known = failure.read(name, place.root)
         kind = known.kind if known and error.kind != "stopped" else error.kind

@@ -21,6 +21,7 @@ from ruamel.yaml import YAML
 from flows.commands import StageError, Workplace
 from flows.copies import own_copy
 from flows.report import headline, publish
+from flows.runs import take_up
 from flows.start import SCHEDULER_VARIABLE, run_once
 from flows.work import register_model, run_stages, workplace
 from flows.workspace import WorkspaceBusyError
@@ -30,7 +31,7 @@ from pipeline.params.schema import load
 from pipeline.stage import run_stage
 
 
-@flow(name="training")
+@flow(name="training", on_crashed=[take_up])
 def training(
     settings: dict[str, Any] | None = None, data: str | None = None, experiment: str | None = None
 ) -> State[None]:

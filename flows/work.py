@@ -37,11 +37,11 @@ def workplace(
 
 
 def run_stages(
-    place: Workplace, config: FlowsConfig, after: Mapping[str, Callable[[], None]] | None = None
+    place: Workplace, config: FlowsConfig, after: Mapping[str, Callable[[str], None]] | None = None
 ) -> list[str]:
     """Bring every stage of ``dvc.yaml`` up to date; the states' names, in their order.
 
-    ``after`` has what to do when a stage has ended well, by its name.
+    ``after`` has what to do when a stage has ended well, by its name; it is told the state's.
 
     Raises:
         StageError: a stage failed; those after it did not run.
@@ -52,7 +52,7 @@ def run_stages(
         step = with_retries(run_dvc_stage, config).with_options(name=stage)
         names.append(str(ended(step(stage, place, return_state=True))))
         if after and stage in after:
-            after[stage]()
+            after[stage](names[-1])
     return names
 
 

@@ -99,13 +99,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--reference",
         default="HEAD",
         metavar="REF",
-        help="a folder with a label table, or a git revision that DVC has one for; default: HEAD",
+        help="a folder with a label table, a git revision that DVC has one for, or `trained`:"
+        " what the last training here has read; default: HEAD",
     )
     parser.add_argument("--split", choices=SPLITS, default="train", help="default: train")
     chosen = parser.parse_args(arguments)
     current = LabelTables.read(paths.ARTIFACTS)
     found = measure(read_reference(chosen.reference), current, chosen.split)
-    write_json(JSON, {"reference": chosen.reference, **found.as_dict()})
+    write_json(
+        JSON, {"reference": chosen.reference, "sentence": found.sentence(), **found.as_dict()}
+    )
     write_text(
         MARKDOWN,
         f"# Drift since {cell(chosen.reference)}\n\n{found.sentence()}.\n\n{found.markdown()}\n",

@@ -3,7 +3,8 @@
 Both are measured on the same evaluation split (stored detections of the very same data, else
 evaluated anew) and judged by the rules in params.yaml, section promote. The decision is a page
 in reports/promotion/, tags of the version and a run in MLflow. Exit status 0: the challenger is
-(now) the champion; 3: it was refused; 1: there is nothing to decide on.
+(now) the champion; 3: it was refused, declined
+or waits for approval; 1: there is nothing to decide on.
 """
 
 import argparse
@@ -20,14 +21,20 @@ from pipeline.params.schema import Params, load
 from pipeline.promotion_evidence import gather
 from pipeline.promotion_page import Decision, write_decision
 from pipeline.promotion_rules import Evidence, judge
-from pipeline.promotion_settled import SETTLED, basis, settled_as
-from pipeline.registry import CHALLENGER, CHAMPION, Registry, Version
+from pipeline.promotion_settled import (
+    REFUSED,
+    SETTLED,
+    basis,
+    decline,
+    settled_as,
+    summarise,
+    wanted,
+)
+from pipeline.registry import CHAMPION, Registry, Version
 from pipeline.stage import run_stage
 from pipeline.tracking import log_report
-from yolov2.run_folder import write_json
-from yolov2.section import require
 
-REFUSED = 3
+HELD = "awaiting approval"
 OUTPUT = paths.REPORTS / "promotion"
 
 Gather = Callable[[Params, Registry, Version, Version | None], tuple[Evidence, Finding | None]]
@@ -45,18 +52,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--force", action="store_true", help="promote although a rule says no")
     parser.add_argument("--reason", default="", help="why, with --force; kept with the version")
     parser.add_argument(
+        "--hold", action="store_true", help="one that the rules accept waits for a person's word"
+    )
+    parser.add_argument("--decline", default="", metavar="TEXT", help="a person says no, and why")
+    parser.add_argument("--by", default=getpass.getuser(), metavar="NAME", help="who decides")
+    parser.add_argument(
         "--new-only", action="store_true", help="not again what these rules decided already"
     )
     parser.add_argument("--summary", type=Path, metavar="FILE", help="the outcome as JSON, too")
     chosen = parser.parse_args(arguments)
     if chosen.force != bool(chosen.reason.strip()):
         parser.error("--force and --reason TEXT go together: who forces says why")
+    if chosen.decline.strip():
+        return decline(load(), chosen.version, chosen.decline.strip(), chosen.by, chosen.summary)
     return promote(
         load(),
         number=chosen.version,
         dry_run=chosen.dry_run,
         forced=chosen.reason.strip(),
         new_only=chosen.new_only,
+        hold=chosen.hold,
+        by=chosen.by,
         summary=chosen.summary,
     )
 
@@ -68,26 +84,29 @@ def promote(
     dry_run: bool = False,
     forced: str = "",
     new_only: bool = False,
+    hold: bool = False,
+    by: str = "",
     summary: Path | None = None,
     evidence_of: Gather = gather,
 ) -> int:
     """Promote version ``number`` (default: the challenger) or refuse it; the exit status.
 
     ``new_only``: a challenger that was refused by these rules against this champion is not
-    measured again, nor one that was rolled back. ``summary`` gets the outcome as JSON: ``verdict``
-    (promoted, forced, refused, or a key of ``SETTLED``), ``sentence``, ``version``, ``page``.
+    measured again, nor one that was rolled back or declined. ``hold``: one that they accept stays
+    challenger until a person (``by``) agrees. ``summary`` gets the outcome as JSON: ``verdict``
+    (promoted, forced, refused, HELD, or a key of ``SETTLED``), ``sentence``, ``version``, ``page``.
 
     Raises:
         ValueError: there is no such version, or one lacks what the rules look at.
         TrackingError: the store cannot be used.
     """
     registry = Registry(params.tracking)
-    challenger, champion = _wanted(registry, number), registry.with_alias(CHAMPION)
+    challenger, champion = wanted(registry, number), registry.with_alias(CHAMPION)
     settled = settled_as(params, challenger, champion)
     if settled == "champion already" or (settled and new_only):
         sentence = f"version {challenger.number} of {registry.name} {SETTLED[settled]}"
         print(sentence)
-        _summarise(summary, settled, sentence, challenger.number)
+        summarise(summary, settled, sentence, challenger.number)
         return 0 if settled == "champion already" else REFUSED
     evidence, finding = evidence_of(params, registry, challenger, champion)
     decision = Decision(
@@ -95,45 +114,29 @@ def promote(
         evidence=evidence,
         checks=judge(evidence, params.promote),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
-        by=getpass.getuser(),
+        by=by or getpass.getuser(),
         forced=forced,
     )
     files = _pages(decision, finding)
-    if not dry_run:
+    held = hold and decision.promote
+    if not dry_run and not held:
         if decision.promote:
             expected = champion.number if champion else None
             move_champion(registry, challenger.number, expected=expected)
         _record(params, registry, decision, files)
-    _summarise(summary, decision.verdict, decision.sentence(), decision.number, files[1])
-    print(f"{decision.sentence()}{' (dry run: nothing was changed)' if dry_run else ''}")
-    print(f"  {files[1]}")
-    return 0 if decision.promote else REFUSED
+    sentence = _waiting(decision) if held else decision.sentence()
+    verdict = HELD if held else decision.verdict
+    summarise(summary, verdict, sentence, decision.number, files[1])
+    print(f"{sentence}{' (dry run: nothing was changed)' if dry_run else ''}\n  {files[1]}")
+    return 0 if decision.promote and not held else REFUSED
 
 
-def _summarise(
-    file: Path | None, verdict: str, sentence: str, version: int, page: Path | None = None
-) -> None:
-    if file is not None:
-        told = {"verdict": verdict, "sentence": sentence, "version": version}
-        write_json(file, told | {"page": str(page) if page else None})
-
-
-def _wanted(registry: Registry, number: int | None) -> Version:
-    """The version to decide on.
-
-    Raises:
-        ValueError: it does not exist.
-    """
-    if number is None:
-        found, missing = registry.with_alias(CHALLENGER), f"is the {CHALLENGER}"
-    else:
-        found, missing = registry.with_number(number), f"has the number {number}"
-    require(
-        found is not None,
-        f"no version of {registry.name} {missing}: run `python -m pipeline.register`",
+def _waiting(decision: Decision) -> str:
+    command = f"python -m pipeline.promote --version {decision.number}"
+    return (
+        f"version {decision.number} of {decision.model} is accepted by the rules and waits for"
+        f" approval: `{command}`"
     )
-    assert found is not None
-    return found
 
 
 def _pages(decision: Decision, finding: Finding | None) -> list[Path]:

@@ -77,10 +77,29 @@ from pathlib import Path
 page = Path("reports/promotion.html")
 page.with_suffix(".md").write_text("# Promotion")
 verdict = Path("verdict.txt").read_text()
+options = sys.argv[1:-2]  # without --summary FILE
+if "--decline" in options:
+    verdict = "declined"
+if "--hold" in options and verdict == "promoted":
+    verdict = "awaiting approval"
 told = {"verdict": verdict, "sentence": f"version 1 {verdict}: better", "version": 1}
 Path(sys.argv[-1]).write_text(json.dumps(told | {"page": str(page)}))
-Path("decided.txt").write_text(" ".join(sys.argv[1:-1]))
+if verdict != "awaiting approval":
+    Path("decided.txt").write_text(" ".join(options))
 sys.exit(0 if verdict == "promoted" else 3)
+"""
+
+
+DATA = """\
+import shutil, sys
+from pathlib import Path
+folder = Path(sys.argv[2])
+if (folder / "bad").exists():
+    print("error: 7.txt:3: class 99 is out of range: classes are 0 to 9", file=sys.stderr)
+    sys.exit(1)
+shutil.rmtree(folder)
+Path("behaviour.txt").write_text("succeed with " + folder.name)
+print("3 images, 5 boxes added to train:")
 """
 
 
@@ -96,6 +115,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "pipeline" / "register.py").write_text("print('version 1 exists')\n")
     (folder / "pipeline" / "standing.py").write_text(STANDING)
     (folder / "pipeline" / "promote.py").write_text(PROMOTE)
+    (folder / "pipeline" / "data.py").write_text(DATA)
     (folder / "verdict.txt").write_text("promoted")
     (folder / "params.yaml").write_text("flows: {retry_seconds: 1}\n")
     (folder / "dvc.yaml").write_text(DVC_YAML)

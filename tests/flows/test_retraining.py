@@ -72,7 +72,7 @@ def test_promotes_tells_then_finds_nothing_to_do_then_refuses_then_fails(
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("retraining completed: promoted: version 1 promoted: better\n")
     assert "the server went away" in done.stderr
-    assert (workspace / "decided.txt").read_text() == "--new-only --summary"
+    assert (workspace / "decided.txt").read_text() == "--new-only"
     assert "AP 0.188" in webhook.told[0]["message"]
 
     done = retraining(workspace, environment, webhook.address)

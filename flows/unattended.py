@@ -1,0 +1,103 @@
+"""What starts a run without a person: a time that was missed, and data that have arrived."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterId,
+    FlowRunFilter,
+    FlowRunFilterStartTime,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.exceptions import PrefectException
+from prefect.server.schemas.schedules import CronSchedule
+
+from flows.incoming import READY, arrived
+from pipeline.params.flows_config import ScheduleConfig
+
+AT_WORK = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+log = logging.getLogger("prefect.unattended")
+
+
+async def missed(schedule: ScheduleConfig, last: datetime, now: datetime) -> datetime | None:
+    """The first time of ``schedule`` after ``last`` (a run's start), if it is not after ``now``."""
+    cron = CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
+    due = [time for time in await cron.get_dates(2, start=last) if time > last]
+    return due[0] if due and due[0] <= now else None
+
+
+async def catch_up(deployment: UUID, schedule: ScheduleConfig) -> FlowRun | None:
+    """Start a run at once if a time of ``schedule`` passed since the last one; that run.
+
+    A deployment that has never run has missed nothing, and what is late but still scheduled (a
+    server that was killed leaves it) runs by itself.
+    """
+    now = datetime.now(UTC)
+    started = FlowRunFilter(start_time=FlowRunFilterStartTime(is_null_=False))
+    waiting = FlowRunFilterStateType(any_=[StateType.SCHEDULED, StateType.PENDING])
+    mine = DeploymentFilter(id=DeploymentFilterId(any_=[deployment]))
+    async with get_client() as client:
+        runs = await client.read_flow_runs(
+            deployment_filter=mine,
+            flow_run_filter=started,
+            sort=FlowRunSort.START_TIME_DESC,
+            limit=1,
+        )
+        if not runs or runs[0].start_time is None:
+            return None
+        due = await missed(schedule, runs[0].start_time, now)
+        late = await client.read_flow_runs(
+            deployment_filter=mine,
+            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=waiting)),
+        )
+        late = [r for r in late if r.expected_start_time and r.expected_start_time <= now]
+        if due is None or late:
+            return None
+        log.warning("the run of %s was missed and starts now", due.isoformat())
+        # once for each time, however often this is started
+        key = f"missed-{due.isoformat()}"
+        return await client.create_flow_run_from_deployment(
+            deployment, tags=["missed"], idempotency_key=key
+        )
+
+
+async def watch(deployment: UUID, folder: Path, seconds: float) -> None:
+    """Start a run whenever a folder has arrived in ``folder`` and no run is at work; for ever.
+
+    A folder that a run has left as it was, because it failed before it came to it, is not tried
+    again by itself, only by the next run that starts for another reason.
+    """
+    seen: set[tuple[str, float]] = set()
+    while True:
+        try:
+            marks = {(f.name, f.with_name(f.name + READY).stat().st_mtime) for f in arrived(folder)}
+            if marks - seen and not await _at_work(deployment):
+                async with get_client() as client:
+                    await client.create_flow_run_from_deployment(deployment, tags=["new data"])
+                log.info("new data in %s: a run starts", folder)
+                seen |= marks
+        except FileNotFoundError:  # a mark that went away between two looks
+            pass
+        except (PrefectException, OSError) as error:  # the server restarts: the next look
+            log.warning("cannot look for new data: %s", error)
+        await asyncio.sleep(seconds)
+
+
+async def _at_work(deployment: UUID) -> bool:
+    async with get_client() as client:
+        runs = await client.read_flow_runs(
+            deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment])),
+            flow_run_filter=FlowRunFilter(
+                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=AT_WORK))
+            ),
+            limit=1,
+        )
+    return bool(runs)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -107,6 +108,13 @@ def test_a_split_without_boxes_cannot_be_measured() -> None:
         measure(scenes("0"), bare, "train")
 
 
+TRAIN = """\
+  train:
+    cmd: echo trained
+    deps: [artifacts/images.parquet, artifacts/labels.parquet, artifacts/dataset.json]
+"""
+
+
 @pytest.fixture
 def past(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder: a repository whose HEAD has one table; another lies in ``artifacts``."""
@@ -117,7 +125,7 @@ def past(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     outs = "".join(f"    - artifacts/{name}\n" for name in files)
     copy = "mkdir -p artifacts && cp ${from}/* artifacts"
     Path("params.yaml").write_text("from: before\n")
-    Path("dvc.yaml").write_text(f"stages:\n  validate:\n    cmd: {copy}\n    outs:\n{outs}")
+    Path("dvc.yaml").write_text(f"stages:\n  validate:\n    cmd: {copy}\n    outs:\n{outs}" + TRAIN)
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com"]
     dvc = [sys.executable, "-m", "dvc"]
     own = os.environ | {"DVC_NO_ANALYTICS": "1"}
@@ -127,7 +135,7 @@ def past(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ):  # fmt: skip
         subprocess.run(command, check=True, env=own)
     Path("params.yaml").write_text("from: after\n")
-    subprocess.run([*dvc, "repro", "-q"], check=True, env=own)
+    subprocess.run([*dvc, "repro", "-q", "validate"], check=True, env=own)
     return tmp_path
 
 
@@ -151,3 +159,13 @@ def test_the_command_compares_with_what_git_has(
         ValueError, match=r"^--reference nonsense: neither a folder .* Git revision"
     ):
         drift.main(["--reference", "nonsense"])
+
+
+def test_the_reference_may_be_what_the_last_training_read(past: Path) -> None:
+    drift.main([])
+    by_revision = json.loads(drift.JSON.read_text())
+    drift.main(["--reference", "trained"])
+    assert json.loads(drift.JSON.read_text()) == by_revision | {"reference": "trained"}
+    shutil.rmtree(past / ".dvc" / "cache")
+    with pytest.raises(ValueError, match="images.parquet|labels.parquet.* `dvc fetch`"):
+        drift.main(["--reference", "trained"])

@@ -13,6 +13,7 @@ from pipeline.finding import Finding
 from pipeline.params.schema import Params
 from pipeline.promote import REFUSED, Gather, main, promote
 from pipeline.promotion_rules import Evidence
+from pipeline.promotion_settled import decline
 from pipeline.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry, Version
 from tests.pipeline.test_promotion_rules import evidence
 from tests.pipeline.tracked import CONFIG, files, open_store, runs
@@ -122,6 +123,32 @@ def test_dry_run_changes_nothing(registry: Registry, capsys: pytest.CaptureFixtu
     assert version is not None
     assert not version.tags
     assert runs(open_store(), "promote") == []
+
+
+def test_what_the_rules_accept_waits_for_a_person_who_says_yes_or_no(
+    registry: Registry, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    number, summary = add(registry), tmp_path / "told.json"
+    assert decide(CLEAR, hold=True, summary=summary) == 3
+    assert json.loads(summary.read_text())["verdict"] == "awaiting approval"
+    assert registry.aliases() == {"challenger": number}
+    assert "waits for approval: `python -m pipeline.promote --version 1`" in capsys.readouterr().out
+
+    def no() -> int:
+        return decline(PARAMS, None, "too few night scenes", "ann", summary)
+
+    assert no() == REFUSED
+    assert "declined by ann: too few night scenes" in capsys.readouterr().out
+    assert decide(CLEAR, new_only=True, summary=summary) == 3
+    assert json.loads(summary.read_text())["verdict"] == "declined"
+    assert registry.aliases() == {"challenger": number}
+
+    assert decide(CLEAR, by="bob") == 0  # another word
+    found = registry.with_number(number)
+    assert found is not None
+    assert found.tags["decision.by"] == "bob"
+    with pytest.raises(ValueError, match="version 1 is the champion: take it back with"):
+        no()
 
 
 def test_champion_already(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:

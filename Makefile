@@ -70,8 +70,8 @@ bench: $(STAMP) ## the measurements of benchmarks/, each prints a table (BENCH=n
 	  $(BIN)/python "$$file" || exit 1; \
 	done; [ $$found = yes ] || echo "no such benchmark: benchmarks/$(or $(BENCH),*).py"
 
-schedule: $(STAMP) ## serve the flows on this machine, with the retraining of params.yaml's schedule
-	$(BIN)/python -m flows.schedule
+schedule: $(STAMP) ## serve the flows on this machine, retraining on params.yaml's schedule (PORT=...)
+	$(BIN)/python -m flows.schedule $(if $(filter-out file,$(origin PORT)),--port $(PORT))
 
 lock: ## requirements.lock anew from pyproject.toml's ranges (Linux x86-64, Python 3.11)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "the lock is for Python 3.11: PYTHON=python3.11")'

@@ -91,3 +91,21 @@ def _experiment(client: "MlflowClient", name: str, uri: str) -> str:
             " restore it (`mlflow experiments restore`) or name another in tracking.experiment"
         )
     return str(found.experiment_id)
+
+
+def make_tables(uri: str) -> None:
+    """Let MLflow make its tables in the database ``uri``, if they are not there yet.
+
+    Raises:
+        TrackingError: it cannot be reached or used.
+    """
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    for name in ("mlflow.store.db.utils", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        MlflowClient(tracking_uri=uri, registry_uri=uri).search_experiments()
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+        raise store_address.unusable(uri, error) from error

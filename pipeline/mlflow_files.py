@@ -58,3 +58,19 @@ def fetch_model(store: Store, model_id: str, cache: Path) -> Path:
             " or register the model again"
         )
     return folder
+
+
+def copy_tree(folder: Path, uri: str) -> None:
+    """Copy everything below ``folder`` to ``uri``: a folder, ``s3://...``, as MLflow knows them.
+
+    Raises:
+        TrackingError: it cannot be written there.
+    """
+    from mlflow.exceptions import MlflowException
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    try:
+        get_artifact_repository(uri).log_artifacts(str(folder))  # type: ignore[no-untyped-call]
+    except (MlflowException, OSError, ImportError) as error:
+        said = " ".join(str(error).split())
+        raise store_address.TrackingError(f"the files cannot be copied to {uri}: {said}") from error

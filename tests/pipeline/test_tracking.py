@@ -520,6 +520,26 @@ def test_many_processes_may_create_the_store_together(tmp_path: Path) -> None:
     assert len(set(experiments)) == 1
 
 
+@pytest.mark.slow
+def test_many_processes_write_much_at_once_and_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").touch()
+    with tracked.processes().Pool(8) as pool:
+        runs = pool.map(tracked.train_much, [str(tmp_path)] * 8, chunksize=1)
+    assert len(set(runs)) == 8
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        params = database.execute(
+            "select run_uuid, count(*), count(distinct substr(value, 1, instr(value, ' ')))"
+            " from params where key like 'many.%' group by run_uuid"
+        ).fetchall()
+        steps = database.execute(
+            "select run_uuid, count(*), min(step), max(step) from metrics"
+            " where key = 'step/loss' group by run_uuid"
+        ).fetchall()
+    database.close()
+    assert sorted(params) == sorted((run, 3000, 1) for run in runs)
+    assert sorted(steps) == sorted((run, 300, 1, 300) for run in runs)
+
+
 def test_a_store_whose_making_was_cut_off_is_made_anew(repository: Path) -> None:
     (repository / "mlflow.db").unlink()
     left = repository / "mlflow.db.making"

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline import paths
+from pipeline.delivery import Delivery
 from pipeline.identity import RunIdentity
 from pipeline.mlflow_connection import connect
 from pipeline.mlflow_store import Store
@@ -223,6 +224,20 @@ def first_connect(folder: str) -> str:
     """Open the store in ``folder``; the id of its experiment."""
     os.chdir(folder)
     return open_store().experiment_id
+
+
+def train_much(folder: str) -> str:
+    """A training of 3,000 parameters and 300 steps, in its own folder of tables; its run id."""
+    own = Path(folder) / f"tables-{os.getpid()}"
+    own.mkdir()
+    os.chdir(folder)
+    key = f"{os.getpid():064d}"
+    parameters = {"many": {f"p{i}": f"{os.getpid()} {i}" for i in range(3000)}}
+    with open_training_run(
+        CONFIG, parameters=parameters, key=key, run_id=None, identity=identity()
+    ) as run:
+        Delivery(run, leave_tables(own, [1 / (1 + i) for i in range(150)]), pause=0.0).finish()
+    return run.run_id
 
 
 def train_for_ever(folder: str, started: Connection) -> None:

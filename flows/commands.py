@@ -53,13 +53,15 @@ class Workplace:
 
     The folder stays locked until the last process that has inherited ``lock`` (from
     :func:`flows.workspace.sole_pipeline`) has ended, even if this one is killed. ``limit_seconds``
-    is the longest that a command may take (0: no limit).
+    is the longest that a command may take (0: no limit). With ``pull`` results that the DVC
+    remote has are fetched rather than made again.
     """
 
     root: Path
     lock: int
     emit: Callable[[str], None]
     limit_seconds: float = 0.0
+    pull: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
 
 

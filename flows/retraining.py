@@ -27,7 +27,7 @@ from flows.stages import was_trained
 from flows.start import SCHEDULER_VARIABLE, run_once
 from flows.tasks import ask, drift, ended, standing, with_retries
 from flows.telling import notify, tell_of_failure
-from flows.work import register_model, run_stages, workplace
+from flows.work import pull_shared, push_shared, register_model, run_stages, workplace
 from flows.workspace import WorkspaceBusyError
 from pipeline.leash import end_with
 from pipeline.params.flows_config import FlowsConfig
@@ -63,6 +63,7 @@ def retraining() -> State[Any]:
 
 
 def _retrain(place: Workplace, config: FlowsConfig) -> State[Any]:
+    pull_shared(place, config)
     remarks = take_in(place, config)
     stale: Sequence[str] = ended(with_retries(ask, config)(place, return_state=True))
     if not stale:
@@ -76,6 +77,7 @@ def _retrain(place: Workplace, config: FlowsConfig) -> State[Any]:
             remarks.append(_drift(place))
 
     run_stages(place, config, after={"validate": measure})
+    push_shared(place, config)
     register_model(place, config)
     publish(place.root)
     return settle(place, config, remarks=remarks)

@@ -73,8 +73,9 @@ def reproduce(place: Workplace, stage: str) -> Outcome:
         StageError: the stage failed; its ``kind`` says whether to try again.
     """
     failure.clear(stage, place.root)
+    options = ["--single-item", *(["--pull"] if place.pull else [])]
     try:
-        lines = run(place, f"stage '{stage}'", dvc("repro", "--single-item", stage)).lines
+        lines = run(place, f"stage '{stage}'", dvc("repro", *options, stage)).lines
     except StageError as error:
         raise _explained(error, stage, place.root) from None
     if any(line == f"Stage '{stage}' didn't change, skipping" for line in lines):

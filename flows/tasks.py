@@ -18,8 +18,9 @@ from prefect.states import Completed, Failed
 
 from flows.answers import Ruling, Standing
 from flows.commands import Ended, StageError, Workplace, run
-from flows.stages import Outcome, reproduce, stale
+from flows.stages import Outcome, dvc, reproduce, stale
 from pipeline import failure
+from pipeline.failure import Kind
 from pipeline.params.flows_config import FlowsConfig
 from pipeline.paths import REPORTS
 from pipeline.stage import RECORD_VARIABLE
@@ -88,6 +89,19 @@ def run_dvc_stage(stage: str, place: Workplace) -> State[Any]:
         return _failed(error)
     name = STATE_NAMES[outcome]
     return Completed(name=name, message=f"{stage}: {outcome}", data=name)
+
+
+@task(name="exchange", task_run_name="dvc {verb}", cache_policy=NO_CACHE)
+def exchange(verb: str, place: Workplace) -> State[Any]:
+    """Fetch data, and the records of what others have made (``pull``), or give ours (``push``)."""
+    # what nobody has pushed is made here
+    options = ["--run-cache", *(["--allow-missing"] if verb == "pull" else [])]
+    try:
+        run(_here(place), f"`dvc {verb}`", dvc(verb, *options))
+    except StageError as error:
+        kind: Kind = "input" if "no remote" in str(error) else "passing"
+        return _failed(StageError(str(error), kind=kind, status=error.status))
+    return Completed()
 
 
 @task(name="register", task_run_name="register", cache_policy=NO_CACHE)

@@ -23,7 +23,7 @@ from flows.copies import own_copy
 from flows.report import headline, publish
 from flows.runs import take_up
 from flows.start import SCHEDULER_VARIABLE, run_once
-from flows.work import register_model, run_stages, workplace
+from flows.work import pull_shared, push_shared, register_model, run_stages, workplace
 from flows.workspace import WorkspaceBusyError
 from pipeline.leash import end_with
 from pipeline.params.flows_config import FlowsConfig
@@ -49,7 +49,9 @@ def training(
     try:
         config = load().flows
         with _place(Path.cwd(), config, own) as place:
+            pull_shared(place, config)
             names = run_stages(place, config)
+            push_shared(place, config)
             register_model(place, config)
             publish(place.root)
             found = headline(place.root)

@@ -9,7 +9,7 @@ from prefect import get_run_logger
 
 from flows.commands import Workplace
 from flows.stages import stage_names
-from flows.tasks import ended, register, run_dvc_stage, with_retries
+from flows.tasks import ended, exchange, register, run_dvc_stage, with_retries
 from flows.workspace import sole_pipeline
 from pipeline.invocation import VARIABLE as INVOCATION
 from pipeline.params.flows_config import FlowsConfig
@@ -31,6 +31,7 @@ def workplace(
             lock=lock,
             emit=log.info,
             limit_seconds=3600 * config.stage_hours,
+            pull=config.share,
             # each stage is a call of DVC of its own, and yet of one run (pipeline/invocation.py)
             environment={INVOCATION: uuid4().hex, **(environment or {})},
         )
@@ -54,6 +55,26 @@ def run_stages(
         if after and stage in after:
             after[stage](names[-1])
     return names
+
+
+def pull_shared(place: Workplace, config: FlowsConfig) -> None:
+    """With ``flows.share``, fetch what the DVC remote has, other machines' results among it.
+
+    Raises:
+        StageError: there is no remote, or it does not answer.
+    """
+    if config.share:
+        ended(with_retries(exchange, config)("pull", place, return_state=True))
+
+
+def push_shared(place: Workplace, config: FlowsConfig) -> None:
+    """With ``flows.share``, give the DVC remote what the stages have made.
+
+    Raises:
+        StageError: there is no remote, or it does not answer.
+    """
+    if config.share:
+        ended(with_retries(exchange, config)("push", place, return_state=True))
 
 
 def register_model(place: Workplace, config: FlowsConfig) -> None:

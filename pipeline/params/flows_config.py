@@ -28,6 +28,7 @@ class FlowsConfig(Section):
     ``stage_hours`` is the longest that a stage may take (0: no limit). ``if_busy`` says what a run
     does that finds another one at work in its folder. With ``approval`` a model that the rules
     accept stays challenger until a person agrees; a run waits ``approval_hours`` for the answer.
+    With ``share`` a run fetches data and results from the DVC remote first and pushes its own.
     ``incoming`` is the folder where new data arrive. A scheduled run whose process died is started
     again, ``take_ups`` times in a row at most. ``notify_on`` names what people are told of.
     """
@@ -38,6 +39,7 @@ class FlowsConfig(Section):
     if_busy: Literal["skip", "wait"] = "skip"
     approval: bool = False
     approval_hours: float = 168.0
+    share: bool = False
     incoming: str = "data/incoming"
     take_ups: int = 2
     notify_on: tuple[Occasion, ...] = (

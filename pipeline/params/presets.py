@@ -70,6 +70,7 @@ HEADER = {
 def render(name: str, params: Params) -> str:
     """``params`` as the text of a ``params.yaml`` with the header of preset ``name``."""
     yaml = YAML()
+    yaml.width = 4096  # a long list stays in its line
     yaml.indent(mapping=2, sequence=4, offset=2)
     stream = StringIO()
     yaml.dump(_plain(asdict(params)), stream)

@@ -42,7 +42,8 @@ class UnreachableError(TrackingError):
 
 _BUSY = re.compile(
     r"failed with (timeout )?exception|error code (429|5\d\d)|too many 5\d\d error|"
-    r"OperationalError|database is locked|connection (refused|reset)",
+    r"OperationalError|database is locked|connection (refused|reset)|"
+    r"InterfaceError|terminating connection",  # pg8000's words, which MLflow calls a bad request
     re.IGNORECASE,
 )
 """How MLflow and SQLAlchemy word what a server away or at its limits has caused."""

@@ -1,0 +1,13 @@
+#!/bin/sh
+# A worker for the flows of prefect.yaml, in the working copy that is the current folder.
+# PREFECT_API_URL says which server. What is there already is left as it is, so that a schedule
+# that somebody has paused stays paused; after a change of prefect.yaml:
+#   docker compose -f deploy/compose.yaml exec worker prefect --no-prompt deploy --all
+set -eu
+: "${PREFECT_API_URL:?http://host:4200/api}"
+pool=${1:-local}
+prefect work-pool inspect "$pool" >/dev/null 2>&1 ||
+  prefect --no-prompt work-pool create "$pool" --type process
+prefect deployment inspect retraining/weekly >/dev/null 2>&1 ||
+  prefect --no-prompt deploy --all
+exec prefect --no-prompt worker start --pool "$pool"

@@ -11,6 +11,8 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 BUCKETS = ("mlflow", "dvc")
+THREADS = 8
 WAIT_SECONDS = 120.0
 """How long a store that has just been started may take to answer."""
 
@@ -40,19 +43,23 @@ def make(client: Any) -> None:
 
 def save(client: Any, folder: Path) -> None:
     """Fetch the objects that are not in ``folder`` as they are."""
-    for bucket in BUCKETS:
-        for found in objects(client, bucket):
-            file = _place(folder, bucket, found["Key"])
-            changed = found["LastModified"].timestamp()
-            if file.exists():
-                kept = file.stat()
-                if kept.st_size == found["Size"] and kept.st_mtime >= changed:
-                    continue
-            file.parent.mkdir(parents=True, exist_ok=True)
-            part = file.with_name(f"{file.name}.partial")
-            client.download_file(bucket, found["Key"], str(part))
-            os.utime(part, (changed, changed))
-            part.replace(file)
+    with ThreadPoolExecutor(THREADS) as threads:
+        for bucket in BUCKETS:
+            list(threads.map(partial(_fetch, client, folder, bucket), objects(client, bucket)))
+
+
+def _fetch(client: Any, folder: Path, bucket: str, found: dict[str, Any]) -> None:
+    file = _place(folder, bucket, found["Key"])
+    changed = found["LastModified"].timestamp()
+    if file.exists():
+        kept = file.stat()
+        if kept.st_size == found["Size"] and kept.st_mtime >= changed:
+            return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f"{file.name}.partial")
+    client.download_file(bucket, found["Key"], str(part))
+    os.utime(part, (changed, changed))
+    part.replace(file)
 
 
 def load(client: Any, folder: Path) -> None:

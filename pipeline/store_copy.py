@@ -11,12 +11,12 @@ from pipeline.mlflow_connection import make_tables
 from pipeline.store_address import TrackingError, without_password
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, MetaData, Table
+    from sqlalchemy import Connection, FromClause, MetaData
 
 ROWS_A_CALL = 2000
 VERSION = "alembic_version"
-OCCUPIED = ("runs", "registered_models", "logged_models")
-"""Tables that are empty in a store in which nobody has worked."""
+GIVEN = {"experiments": "Default", "workspaces": "default"}
+"""Tables in which MLflow puts a row itself, and that row's name; all others are empty at first."""
 PLACES = {
     "experiments": ("artifact_location",),
     "runs": ("artifact_uri",),
@@ -37,6 +37,7 @@ def move(file: Path, target: str, places: Mapping[str, str]) -> None:
     from sqlalchemy import MetaData, create_engine
     from sqlalchemy.exc import SQLAlchemyError
 
+    _require_usable(target)
     make_tables(target)
     engines = create_engine(f"{store_address.SQLITE}{file}"), create_engine(target)
     try:
@@ -54,6 +55,31 @@ def move(file: Path, target: str, places: Mapping[str, str]) -> None:
             engine.dispose()
 
 
+def _require_usable(target: str) -> None:
+    """Ask at once what MLflow would ask for two minutes: the driver, the password, the tables."""
+    from sqlalchemy import MetaData, create_engine
+    from sqlalchemy.exc import SQLAlchemyError
+
+    store_address.probe(target)
+    file = store_address.database_file(target)
+    if file is not None and not file.exists():
+        return  # MLflow makes it
+    try:
+        engine = create_engine(target)
+        with engine.connect() as sink:
+            tables = MetaData()
+            tables.reflect(sink)
+            _require_empty(sink, tables, target)
+        engine.dispose()
+    except ModuleNotFoundError as error:
+        raise TrackingError(
+            f"there is no driver {error.name} for {without_password(target)}: pip install pg8000,"
+            " and write postgresql+pg8000://USER:PASSWORD@HOST/DATABASE"
+        ) from error
+    except SQLAlchemyError as error:
+        raise store_address.unusable(target, error) from error
+
+
 def _require_equal_schema(source: "Connection", sink: "Connection", tables: "MetaData") -> None:
     from sqlalchemy import select
 
@@ -66,25 +92,30 @@ def _require_equal_schema(source: "Connection", sink: "Connection", tables: "Met
 
 
 def _require_empty(sink: "Connection", tables: "MetaData", target: str) -> None:
-    for name in OCCUPIED:
-        if _count(sink, tables.tables[name]):
-            raise TrackingError(
-                f"{without_password(target)} has {name.replace('_', ' ')} already: name an empty"
-                " database (`createdb NAME`)"
-            )
+    """Everything in the target is deleted before the copy, so nothing may be anybody's."""
+    found = {t.name: _count(sink, t) for t in tables.sorted_tables if t.name != VERSION}
+    for name in found.keys() & GIVEN.keys():
+        table = tables.tables[name]
+        found[name] = _count(sink, table.select().where(table.c.name != GIVEN[name]).subquery())
+    if held := [f"{number} {name.replace('_', ' ')}" for name, number in found.items() if number]:
+        more = ", ..." if len(held) > 2 else ""
+        raise TrackingError(
+            f"{without_password(target)} is not empty ({', '.join(held[:2])}{more}): name an empty"
+            " database (`createdb NAME`)"
+        )
 
 
-def _count(connection: "Connection", table: "Table") -> int:
+def _count(connection: "Connection", rows: "FromClause") -> int:
     from sqlalchemy import func, select
 
-    return int(connection.scalar(select(func.count()).select_from(table)) or 0)
+    return int(connection.scalar(select(func.count()).select_from(rows)) or 0)
 
 
 def _copy(
     source: "Connection", sink: "Connection", tables: "MetaData", places: Mapping[str, str]
 ) -> None:
     """All rows, parents before children; what MLflow put into its new tables goes first."""
-    from sqlalchemy import select
+    from sqlalchemy import literal_column, select
 
     ordered = [table for table in tables.sorted_tables if table.name != VERSION]
     for table in reversed(ordered):
@@ -94,9 +125,9 @@ def _copy(
         for table in ordered:
             rows = source.execution_options(stream_results=True).execute(select(table)).mappings()
             for part in rows.partitions(ROWS_A_CALL):
-                sink.execute(
-                    table.insert(), [_moved(table.name, dict(row), places) for row in part]
-                )
+                moved = [_moved(table.name, dict(row), places) for row in part]
+                # RETURNING: many rows in one statement, where pg8000 would send each alone
+                sink.execute(table.insert().returning(literal_column("1")), moved)
                 progress.update(len(part))
     for table in ordered:
         if _count(sink, table) != counts[table.name]:

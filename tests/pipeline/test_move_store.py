@@ -2,8 +2,10 @@
 
 import math
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -88,8 +90,22 @@ def test_everything_arrives_and_files_go_along(
     sources = {v.source for v in MlflowClient(target, target).search_model_versions()}
     assert run.info.artifact_uri in sources
 
-    with pytest.raises(TrackingError, match="other.db has runs already: name an empty database"):
+    with pytest.raises(
+        TrackingError, match=r"other.db is not empty \(1 experiments.*: name an empty database"
+    ):
         main(["--to", target])
+
+
+def test_what_others_have_is_never_deleted(store: Path, tmp_path: Path) -> None:
+    target = f"sqlite:///{tmp_path}/other.db"
+    client = MlflowClient(target, target)
+    client.create_experiment("somebody else's, without a run")
+    with pytest.raises(
+        TrackingError, match=r"other.db is not empty \(1 experiments\): name an empty"
+    ):
+        main(["--to", target])
+    assert client.get_experiment_by_name("somebody else's, without a run") is not None
+    assert client.get_experiment_by_name("x") is None
 
 
 def test_a_failed_move_leaves_the_target_empty(
@@ -145,4 +161,34 @@ def test_to_a_real_postgresql_which_counts_on(store: Path, postgres: str) -> Non
     assert client.create_model_version("yolov2", run.info.artifact_uri).version == 3
     again = subprocess.run(command, cwd=store.parent, env=own, capture_output=True, text=True)
     assert again.returncode == 1
-    assert "has runs already: name an empty database" in again.stderr.splitlines()[-1]
+    assert "name an empty database" in again.stderr.splitlines()[-1]
+
+
+KILLED = """\
+import os, signal, sys
+from pipeline import move_store, store_copy
+store_copy._set_sequences = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+move_store.main(sys.argv[1:])
+"""
+
+
+@pytest.mark.services
+def test_a_kill_leaves_postgresql_empty(store: Path, postgres: str) -> None:
+    before = content(f"sqlite:///{store}")
+    root = Path(__file__).resolve().parents[2]
+    own = os.environ | {"PYTHONPATH": str(root)}
+    command = [sys.executable, "-c", KILLED, "--to", postgres]
+    done = subprocess.run(command, cwd=store.parent, env=own, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert MlflowClient(postgres).get_experiment_by_name("x") is None
+    main(["--to", postgres])
+    assert content(postgres) == content(f"sqlite:///{store}") == before
+
+
+@pytest.mark.services
+def test_a_wrong_password_is_said_at_once(store: Path, postgres: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(TrackingError, match="password authentication failed") as refused:
+        main(["--to", postgres.replace("only0for0this0test", "wrong0password")])
+    assert time.monotonic() - started < 10  # MLflow itself tries for two minutes
+    assert "wrong0password" not in str(refused.value)

@@ -19,19 +19,22 @@ from pipeline.past_tree import link_plain_data, override, past_tree, share_dvc
 from pipeline.paths import PARAMS
 from pipeline.repetition import cache_of, environment_of, require_own_code
 from pipeline.tracked_data import restore
-from pipeline.worktree import read_work_tree
+from pipeline.worktree import WorkTree, read_work_tree
 
 
 @contextmanager
-def own_copy(root: Path, settings: Mapping[str, object]) -> Iterator[tuple[Path, dict[str, str]]]:
+def own_copy(
+    root: Path, settings: Mapping[str, object], tree: WorkTree | None = None
+) -> Iterator[tuple[Path, dict[str, str]]]:
     """The copy's root and what its stages need in their environment; removed in the end.
 
-    ``settings`` are values of ``params.yaml`` by ``section.key``.
+    ``settings`` are values of ``params.yaml`` by ``section.key``, ``tree`` the state of ``root``
+    that is wanted, the present one without it.
 
     Raises:
         ValueError: no git repository or no commit, or there is no such key.
     """
-    tree = read_work_tree()
+    tree = tree or read_work_tree()
     if tree.commit is None:
         raise ValueError(
             f"settings of its own need a git repository with a commit, and {root} is"

@@ -1,4 +1,4 @@
-"""Serves the flows on this machine: training and promotion on demand, retraining on a schedule.
+"""Serves the flows on this machine: training, promotion and sweeps on demand, retraining on a schedule.
 
     python -m flows.schedule [--cron "0 3 * * 1"] [--timezone UTC] [--port 4200]
 
@@ -26,6 +26,7 @@ from flows.retraining import retraining
 from flows.runs import close_dead_runs
 from flows.server import ServerConfig, use_prefect_api
 from flows.start import SCHEDULER_VARIABLE
+from flows.sweep import sweep
 from flows.training import training
 from flows.unattended import catch_up, watch
 from flows.workspace import WorkspaceBusyError, sole_pipeline
@@ -36,10 +37,11 @@ from pipeline.stage import run_stage
 ON_DEMAND = "on-demand"
 DECISION = "decision"
 WEEKLY = "weekly"
+TRIALS = "trials"
 
 
 def deployments(schedule: ScheduleConfig) -> list[RunnerDeployment]:
-    """Training and promotion on demand, and retraining weekly, which may be started by hand too.
+    """Training, promotion and sweeps on demand; retraining weekly, which may be started by hand too.
 
     A second run of a deployment is cancelled while the first one works; so is, by the flow
     itself, a run of one deployment beside a run of the other.
@@ -50,6 +52,7 @@ def deployments(schedule: ScheduleConfig) -> list[RunnerDeployment]:
         RunnerDeployment.from_flow(training, ON_DEMAND, concurrency_limit=limit),
         RunnerDeployment.from_flow(promotion, DECISION, concurrency_limit=limit),
         RunnerDeployment.from_flow(retraining, WEEKLY, schedule=cron, concurrency_limit=limit),
+        RunnerDeployment.from_flow(sweep, TRIALS, concurrency_limit=limit),
     ]
 
 

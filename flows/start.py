@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,19 @@ from prefect import Flow, State
 from flows.runs import close_dead_runs
 from flows.server import ServerConfig, use_prefect_api
 from flows.stages import stage_names
-from flows.workspace import sole_pipeline
+from flows.workspace import one_of_several, sole_pipeline
 from pipeline.params.schema import load
 
 SCHEDULER_VARIABLE = "TRAINING_SCHEDULER"
 """Environment variable: number of the process whose flow runs end with it, however it ends."""
 
 
-def run_once(run: Flow[..., State[Any]], parameters: Mapping[str, Any]) -> int:
+def run_once(
+    run: Flow[..., State[Any]], parameters: Mapping[str, Any], *, alone: bool = True
+) -> int:
     """Run a flow, with a temporary Prefect server if there is none; 1 unless it completed.
+
+    Not ``alone`` is a flow that leaves the folder as it is, beside which others may work.
 
     Raises:
         ValueError: the folder has no pipeline, or another run is at work in it.
@@ -27,10 +32,16 @@ def run_once(run: Flow[..., State[Any]], parameters: Mapping[str, Any]) -> int:
     root = Path.cwd()
     stage_names(root)
     waits = load().flows.if_busy == "wait"
-    with sole_pipeline(root, wait=waits):  # refused here, before anything was started
-        if use_prefect_api(ServerConfig()).own:
-            close_dead_runs(run.name)
-    state: State[Any] = run(**parameters, return_state=True)
+    with ExitStack() as until_the_end:
+        if alone:
+            with sole_pipeline(root, wait=waits):  # refused here, before anything was started
+                if use_prefect_api(ServerConfig()).own:
+                    close_dead_runs(run.name)
+        else:
+            first = until_the_end.enter_context(one_of_several(root, run.name))
+            if use_prefect_api(ServerConfig()).own and first:
+                close_dead_runs(run.name)
+        state: State[Any] = run(**parameters, return_state=True)
     if not state.is_completed():
         print(f"error: {run.name} ended as {state.name}: {state.message}", file=sys.stderr)
         return 1

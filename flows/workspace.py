@@ -57,6 +57,17 @@ def sole_pipeline(
             file.truncate(0)
 
 
+@contextmanager
+def one_of_several(root: Path, name: str) -> Iterator[bool]:
+    """Be counted while the block runs; yields whether nobody else of this ``name`` was there."""
+    path = root / LOCK.with_name(f"{name}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        first = _locked(file)
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield first
+
+
 def _locked(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

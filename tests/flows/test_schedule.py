@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 import pytest
 import yaml
 
-from flows.schedule import DECISION, ON_DEMAND, WEEKLY, deployments, requested
+from flows.schedule import DECISION, ON_DEMAND, TRIALS, WEEKLY, deployments, requested
 from pipeline.params.flows_config import ScheduleConfig
 from tests.flows.programs import family, hanging, output, recorded, survivors, wait_for
 
@@ -60,6 +60,7 @@ def test_prefect_yaml_tells_of_the_same_deployments() -> None:
             ON_DEMAND,
             DECISION,
             WEEKLY,
+            TRIALS,
         ]
     )
     for one, other in zip(written, served, strict=True):
@@ -70,7 +71,7 @@ def test_prefect_yaml_tells_of_the_same_deployments() -> None:
         assert one["concurrency_limit"]["collision_strategy"] == strategy.value == "CANCEL_NEW"
     default = ScheduleConfig()
     expected = [{"cron": default.cron, "timezone": default.timezone}]
-    assert [d.get("schedules", []) for d in written] == [[], [], expected]
+    assert [d.get("schedules", []) for d in written] == [[], [], expected, []]
 
 
 def call(workspace: Path, path: str, content: dict[str, Any] | None = None) -> Any:
@@ -159,4 +160,4 @@ def test_schedule_goes_on_after_it_was_killed(workspace: Path, launch: Launch) -
 def served(workspace: Path) -> bool:
     """Whether the deployments are known to the server."""
     found = call(workspace, "/deployments/filter", {})
-    return {one["name"] for one in found} == {ON_DEMAND, DECISION, WEEKLY}
+    return {one["name"] for one in found} == {ON_DEMAND, DECISION, WEEKLY, TRIALS}

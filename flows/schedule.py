@@ -1,4 +1,4 @@
-"""Serves the flows on this machine: training, promotion and sweeps on demand, retraining on a schedule.
+"""Serves the flows on this machine: retraining on a schedule, the others on demand.
 
     python -m flows.schedule [--cron "0 3 * * 1"] [--timezone UTC] [--port 4200]
 
@@ -41,7 +41,7 @@ TRIALS = "trials"
 
 
 def deployments(schedule: ScheduleConfig) -> list[RunnerDeployment]:
-    """Training, promotion and sweeps on demand; retraining weekly, which may be started by hand too.
+    """Retraining weekly, which may be started by hand too; training, promotion, sweeps on demand.
 
     A second run of a deployment is cancelled while the first one works; so is, by the flow
     itself, a run of one deployment beside a run of the other.

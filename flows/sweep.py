@@ -11,6 +11,7 @@ import argparse
 import os
 import subprocess
 import sys
+from itertools import count
 from typing import TYPE_CHECKING
 
 from prefect import State, flow, get_run_logger
@@ -106,9 +107,11 @@ class _Sweep:
         settings = drawn | {"tracking.experiment": self.study.user_attrs[sweeps.EXPERIMENT]}
         label = ", ".join(f"{key.rpartition('.')[2]}={drawn[key]}" for key in self.space.drawn)
 
+        validations = count(1)
+
         def judge(epoch: int, ap: float) -> bool:
             trial.report(ap, epoch)
-            return not trial.should_prune()
+            return next(validations) <= sweeps.WARM_UP or not trial.should_prune()
 
         step = with_retries(run_trial, self.params.flows)
         try:

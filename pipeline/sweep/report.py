@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from pipeline.tracking import log_report
 if TYPE_CHECKING:
     from optuna import Study
 
+AP = "AP (val)"
 REPORTED = "reported"
 """A study's mark: how many answers its last report in MLflow had."""
 
@@ -58,9 +60,14 @@ def _pictures(study: "Study", folder: Path) -> Iterator[Path]:
     from optuna.trial import TrialState
 
     complete = len(study.get_trials(False, (TrialState.COMPLETE,)))
-    pictures: dict[str, Callable[[Study], Any]] = {"progress": drawing.plot_optimization_history}
-    pictures |= {"curves": drawing.plot_intermediate_values, "draws": drawing.plot_slice}
-    if complete >= 2:  # with fewer there is no difference to explain
+    pictures: dict[str, Callable[[Study], Any]] = {
+        "progress": partial(drawing.plot_optimization_history, target_name=AP)
+    }
+    pictures |= {
+        "curves": drawing.plot_intermediate_values,
+        "draws": partial(drawing.plot_slice, target_name=AP),
+    }
+    if complete >= 2 and len(study.best_params) > 1:  # else there is nothing to weigh
         pictures["importance"] = drawing.plot_param_importances
     with _quiet():
         for name, draw in pictures.items() if complete else ():

@@ -28,8 +28,8 @@ RUN_ID = "run_id"
 """A study's experiment and a trial's run in MLflow."""
 HEARTBEAT, GRACE = 15, 60
 """Seconds between a worker's signs of life, and after the last one until its trial is repeated."""
-UNJUDGED = 3
-"""Trials, and validations of a trial, before any is stopped early."""
+UNJUDGED, WARM_UP = 3, 2
+"""Trials, and validations of each later one, before any is stopped early."""
 
 
 def address() -> str:

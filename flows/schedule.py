@@ -29,7 +29,7 @@ from flows.start import SCHEDULER_VARIABLE
 from flows.sweep import sweep
 from flows.training import training
 from flows.unattended import catch_up, watch
-from flows.workspace import WorkspaceBusyError, sole_pipeline
+from flows.workspace import WorkspaceBusyError, one_of_several, sole_pipeline
 from pipeline.params.flows_config import ScheduleConfig
 from pipeline.params.schema import load
 from pipeline.stage import run_stage
@@ -127,6 +127,9 @@ def main() -> int:
         with suppress(WorkspaceBusyError), sole_pipeline(Path.cwd()):
             for served_flow in (training, retraining, promotion):
                 close_dead_runs(served_flow.name, config.flows)
+        with one_of_several(Path.cwd(), sweep.name) as nobody_else:
+            if nobody_else:  # a sweep from the command line may be at work, and is not dead
+                close_dead_runs(sweep.name, config.flows)
     os.environ[SCHEDULER_VARIABLE] = str(os.getpid())
     print(f"Prefect's pages: {api.pages}   (Ctrl-C ends everything)")
     print(f"retraining/{WEEKLY} runs at '{schedule.cron}' {schedule.timezone}", flush=True)

@@ -18,10 +18,10 @@ BIN := .venv/bin
 STAMP := .venv/installed-$(shell cat requirements.lock pyproject.toml | cksum | tr ' ' '-')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint ui serve bench schedule lock clean
+.PHONY: help demo test test-services test-all lint ui serve bench schedule lock clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 demo: $(STAMP) .dvc/plots_offline.html ## the whole pipeline as the DVC experiment `demo`, on CPU in minutes
 	@git rev-parse --quiet --verify HEAD >/dev/null || { echo "make demo needs a git clone with a commit" >&2; exit 1; }
@@ -41,6 +41,9 @@ demo: $(STAMP) .dvc/plots_offline.html ## the whole pipeline as the DVC experime
 
 test: $(STAMP) ## the quick tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+test-services: $(STAMP) ## the flows on real servers: PostgreSQL (its programs are needed), S3, MLflow, Prefect
+	$(BIN)/python -m pytest -m services tests/services
 
 test-all: $(STAMP) ## all tests: also what is slow or starts real servers
 	$(BIN)/python -m pytest -m '' --durations 15

@@ -6,7 +6,7 @@
 set -eu
 verb=${1:-} folder=${2:?usage: backup.sh save|restore FOLDER}
 here=$(dirname "$0")
-databases="mlflow mlflow_auth prefect"
+databases="mlflow mlflow_auth prefect sweeps"
 mkdir -p "$folder/databases"
 case $verb in
   save)

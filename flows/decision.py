@@ -6,6 +6,7 @@ once, which is kept by the version's number: a yes to one model never promotes a
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from prefect import State
@@ -18,7 +19,6 @@ from prefect.states import Completed
 
 from flows.answers import AWAITING, Ruling
 from flows.commands import Workplace
-from flows.report import headline, mlflow_page
 from flows.tasks import decide, ended, with_retries
 from flows.telling import notify
 from pipeline.params.flows_config import FlowsConfig
@@ -91,7 +91,14 @@ def _ask_person(config: FlowsConfig, ruling: Ruling, text: str) -> Approval | No
     key = f"version-{ruling.version}"
     if key not in (context.flow_run.empirical_policy.pause_keys or ()):
         page = f"[the run's page in Prefect]({flow_run.ui_url})"
-        notify(config, AWAITING, f"{text}\n\nAgree or decline on {page}, or: `{command}`")
+        # said now: a question whose time is up is closed by Prefect's server, which tells nobody
+        until = datetime.now(UTC) + timedelta(hours=config.approval_hours)
+        notify(
+            config,
+            AWAITING,
+            f"{text}\n\nAgree or decline on {page} before {until:%Y-%m-%d %H:%M} UTC,"
+            f" or at any time: `{command}`",
+        )
     description = (
         f"{ruling.sentence}\n\nWith *promote* it becomes champion; without, it is declined."
     )
@@ -104,7 +111,7 @@ def _ask_person(config: FlowsConfig, ruling: Ruling, text: str) -> Approval | No
 
 def _text(place: Workplace, ruling: Ruling, remarks: Sequence[str]) -> str:
     """The notice; the decision's page is shown with the run on the way."""
-    parts = [ruling.sentence, *remarks, headline(place.root), mlflow_page(place.root)]
+    parts = [ruling.sentence, *remarks]
     if ruling.page is not None:
         # the Markdown page lies beside the HTML one
         page = (place.root / ruling.page).with_suffix(".md")

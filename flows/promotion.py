@@ -20,7 +20,7 @@ from flows.commands import StageError
 from flows.decision import settle
 from flows.start import SCHEDULER_VARIABLE, run_once
 from flows.telling import tell_of_failure
-from flows.work import workplace
+from flows.work import pull_shared, workplace
 from flows.workspace import WorkspaceBusyError
 from pipeline.leash import end_with
 from pipeline.params.schema import load
@@ -45,6 +45,7 @@ def promotion(version: int | None = None, approval: bool | None = None) -> State
         if approval is not None:
             config = replace(config, approval=approval)
         with workplace(Path.cwd(), config) as place:
+            pull_shared(place, config)
             return settle(place, config, version=version, new_only=False)
     except WorkspaceBusyError as error:
         return Cancelled(message=str(error))

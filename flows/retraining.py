@@ -21,7 +21,7 @@ from flows.answers import Standing
 from flows.commands import StageError, Workplace
 from flows.decision import settle
 from flows.incoming import take_in
-from flows.report import publish
+from flows.report import headline, mlflow_page, publish
 from flows.runs import take_up
 from flows.stages import was_trained
 from flows.start import SCHEDULER_VARIABLE, run_once
@@ -80,6 +80,7 @@ def _retrain(place: Workplace, config: FlowsConfig) -> State[Any]:
     push_shared(place, config)
     register_model(place, config)
     publish(place.root)
+    remarks += [headline(place.root), mlflow_page(place.root)]
     return settle(place, config, remarks=remarks)
 
 

@@ -47,6 +47,7 @@ _BUSY = re.compile(
     re.IGNORECASE,
 )
 """How MLflow and SQLAlchemy word what a server away or at its limits has caused."""
+_PG8000_SAYS = re.compile(r"\{'S': '[A-Z]+',.*?'M': (['\"])(.*?)(?<!\\)\1")
 
 
 def store_root() -> Path:
@@ -149,7 +150,7 @@ def _unreachable(uri: str, kind: str, reason: object) -> TrackingError:
 def unusable(uri: str, error: Exception) -> TrackingError:
     """What to tell a person when opening the store ended with ``error``."""
     shown, text = without_password(uri), str(error)
-    reason = text.strip().splitlines()[0] if text.strip() else type(error).__name__
+    reason = plainly(text) or type(error).__name__
     if "out-of-date database schema" in text:
         return TrackingError(
             f"the store {shown} was made by an older MLflow: make a copy of it, then run"
@@ -161,6 +162,12 @@ def unusable(uri: str, error: Exception) -> TrackingError:
         )
     kind = UnreachableError if _BUSY.search(text) else TrackingError
     return kind(f"the MLflow store {shown} cannot be used ({reason}): {ADVICE}")
+
+
+def plainly(text: str) -> str:
+    """The first line of a database's complaint; of pg8000's fields only what it says to people."""
+    said = _PG8000_SAYS.search(text)
+    return said[2] if said else next(iter(text.strip().splitlines()), "")
 
 
 def without_password(uri: str) -> str:

@@ -3,13 +3,14 @@
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pipeline import store_address
-from pipeline.store_address import TrackingError, without_password
+from pipeline.store_address import TrackingError, plainly, without_password
 from pipeline.sweep.space import Space, at_present
 from pipeline.worktree import WorkTree
 
@@ -125,22 +126,24 @@ def options(settings: Mapping[str, object]) -> str:
 
 
 def _storage() -> "RDBStorage":
-    from optuna.storages import RDBStorage, RetryFailedTrialCallback
+    from optuna.exceptions import ExperimentalWarning
+    from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
     from sqlalchemy.exc import SQLAlchemyError
 
     uri = address()
     try:
         store_address.probe(uri)
-        return RDBStorage(
-            uri,
-            heartbeat_interval=HEARTBEAT,
-            grace_period=GRACE,
-            heartbeat_stale_trial_callback=RetryFailedTrialCallback(max_retry=2),
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # Optuna's word for its heartbeat
+            return RDBStorage(
+                uri,
+                heartbeat_interval=HEARTBEAT,
+                grace_period=GRACE,
+                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=2),
+            )
     except (SQLAlchemyError, ModuleNotFoundError, TrackingError) as error:
-        said = str(error).splitlines()[0]
         raise ValueError(
-            f"the sweeps' store {without_password(uri)} cannot be used: {said}"
+            f"the sweeps' store {without_password(uri)} cannot be used: {plainly(str(error))}"
         ) from None
 
 

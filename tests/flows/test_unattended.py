@@ -1,11 +1,12 @@
 """Runs that nobody started, and the one question that a person is asked."""
 
 import asyncio
+import re
 import signal
 import sqlite3
 import subprocess
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
@@ -15,8 +16,10 @@ from flows.incoming import arrived
 from flows.unattended import missed
 from pipeline.params.flows_config import ScheduleConfig
 from tests.flows.programs import family, hanging, output, recorded, wait_for
-from tests.flows.test_schedule import MODULE, call, served, state
+from tests.flows.test_retraining import Webhook, webhook
+from tests.flows.test_schedule import MODULE, call, run_on_demand, served, state
 
+__all__ = ["webhook"]
 Launch = Callable[..., subprocess.Popen[str]]
 MONDAYS = ScheduleConfig(cron="0 3 * * 1", timezone="Europe/Berlin")
 
@@ -89,6 +92,53 @@ def test_a_run_waits_for_a_person_without_a_process(
     assert (workspace / "decided.txt").read_text() == options
     tries = recorded(workspace, "select count(*) from task_run where name = 'train'")
     assert tries == [(3,)]  # once to train, twice to find that nothing had to be done
+
+
+@pytest.mark.services
+def test_a_question_that_nobody_answers_is_asked_again(
+    workspace: Path, launch: Launch, environment: dict[str, str], webhook: Webhook
+) -> None:
+    environment["PIPELINE_NOTIFY"] = webhook.address
+    start(workspace, launch, approval="true", approval_hours=0.01)
+    first = run_retraining(workspace)
+    wait_for(lambda: state(workspace, first)["name"] == "Suspended", 300, workspace)
+    wait_for(lambda: state(workspace, first)["type"] == "FAILED", 120, workspace)
+    assert "never resumed" in state(workspace, first)["message"]
+    assert not (workspace / "decided.txt").exists()
+    again = run_retraining(workspace)
+    wait_for(lambda: state(workspace, again)["name"] == "Suspended", 300, workspace)
+    told = [one["message"] for one in webhook.told]
+    assert len(told) == 2
+    for run, text in zip((first, again), told, strict=True):
+        found = re.search(rf"/flow-run/{run}\) before (.+) UTC, or at any time: `(.+)`$", text)
+        assert found, text
+        until = datetime.strptime(found[1], "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
+        assert abs(until - datetime.now(UTC)) < timedelta(minutes=5)
+        assert found[2] == "python -m pipeline.promote --version 1"
+
+
+@pytest.mark.services
+def test_a_run_that_is_to_wait_begins_when_the_other_has_ended(
+    workspace: Path, launch: Launch
+) -> None:
+    (workspace / "behaviour.txt").write_text("hang\n")
+    start(workspace, launch, if_busy="wait")
+    first = run_on_demand(workspace)
+    wait_for(lambda: hanging(workspace), 300, workspace)
+    (workspace / "behaviour.txt").write_text("succeed\n")
+    second = run_retraining(workspace)
+    told = (
+        "select flow_run_id from log where message like 'waiting: another pipeline run (process%'"
+    )
+    wait_for(lambda: bool(recorded(workspace, told)), 300, workspace)
+    assert recorded(workspace, told) == [(second,)]
+    assert state(workspace, second)["name"] == "Running"
+    assert not list((workspace / "artifacts").glob("*"))
+    asked = {"state": {"type": "CANCELLING"}}
+    call(workspace, f"/flow_runs/{first}/set_state", asked)
+    wait_for(lambda: state(workspace, second)["name"] == "Promoted", 300, workspace)
+    assert state(workspace, first)["name"] == "Cancelled"
+    assert (workspace / "checkpoint.txt").read_text() == "saved"
 
 
 @pytest.mark.services

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import failure
 from pipeline.stage import RECORD_VARIABLE, STAGE_VARIABLE
-from pipeline.store_address import UnreachableError, unusable
+from pipeline.store_address import UnreachableError, plainly, unusable
 from yolov2.termination import Terminated
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +51,23 @@ def test_kind_of_a_failure(error: BaseException, kind: str) -> None:
 def test_store_that_is_away_is_told_from_one_that_refuses(text: str, passing: bool) -> None:
     found = unusable("http://h:5000", RuntimeError(text))
     assert (failure.kind_of(found) == "passing") is passing
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "(pg8000.dbapi.ProgrammingError) {'S': 'FATAL', 'V': 'FATAL', 'C': '42501', 'M':"
+            " 'permission denied for database \"m\"', 'F': 'postinit.c'}\n(Background on ...)",
+            'permission denied for database "m"',
+        ),
+        ("{'S': 'FATAL', 'C': '3D000', 'M': \"it's not there\", 'R': 'x'}", "it's not there"),
+        ("disk I/O error\n[SQL: SELECT 1]", "disk I/O error"),
+        ("", ""),
+    ],
+)
+def test_of_what_a_database_says_the_sentence_is_told(text: str, said: str) -> None:
+    assert plainly(text) == said
 
 
 def started(folder: Path, body: str, variable: str) -> subprocess.Popen[bytes]:

@@ -47,6 +47,7 @@ class Deployment:
             "MLFLOW_TRACKING_PASSWORD": PASSWORD,
             "PREFECT_API_URL": f"{self.prefect}/api",
             "PREFECT_API_AUTH_STRING": SIGN_IN,
+            "PIPELINE_SWEEPS": self.postgres.uri("sweeps", "pg8000", "sweeps"),
         }
 
     def ask(self, path: str, content: Mapping[str, Any] | None = None, verb: str = "") -> Any:
@@ -58,10 +59,11 @@ class Deployment:
         with urlopen(request, timeout=30) as answer:
             return json.loads(answer.read() or "null")
 
-    def start(self, name: str) -> str:
+    def start(self, name: str, /, **parameters: object) -> str:
         """Ask for a run of the deployment ``flow/name``; the flow run's id."""
         found = self.ask(f"/deployments/name/{name}")["id"]
-        return str(self.ask(f"/deployments/{found}/create_flow_run", {})["id"])
+        asked = {"parameters": parameters}
+        return str(self.ask(f"/deployments/{found}/create_flow_run", asked)["id"])
 
     def state(self, run: str) -> dict[str, Any]:
         """The present state of a flow run."""
@@ -158,7 +160,8 @@ def running_prefect(folder: Path, postgres: Postgres) -> Iterator[str]:
 @contextmanager
 def running_deployment(folder: Path, postgres: Postgres) -> Iterator[Deployment]:
     """All servers but the worker, which works in a working copy."""
-    passwords = dict.fromkeys(("MLFLOW_DATABASE_PASSWORD", "PREFECT_DATABASE_PASSWORD"), PASSWORD)
+    users = ("MLFLOW", "PREFECT", "SWEEPS")
+    passwords = {f"{user}_DATABASE_PASSWORD": PASSWORD for user in users}
     environment = clean_environment() | postgres.environment() | passwords
     call(folder, environment, "sh", str(KIT / "init-databases.sh"))
     with ExitStack() as stack:

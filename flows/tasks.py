@@ -140,7 +140,7 @@ def drift(place: Workplace) -> State[Any]:
 
     def told(_status: int) -> State[Any]:
         found = json.loads((place.root / REPORTS / "drift.json").read_text(encoding="utf-8"))
-        name = f"{found['verdict'].capitalize()} drift"
+        name = f"{'no' if found['verdict'] == 'none' else found['verdict']} drift".capitalize()
         return Completed(name=name, message=found["sentence"], data=found["sentence"])
 
     return _command(place, "drift", ["--reference", "trained"], told)

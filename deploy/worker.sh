@@ -10,4 +10,8 @@ prefect work-pool inspect "$pool" >/dev/null 2>&1 ||
   prefect --no-prompt work-pool create "$pool" --type process
 prefect deployment inspect retraining/weekly >/dev/null 2>&1 ||
   prefect --no-prompt deploy --all
+# what a worker that was stopped or killed has left behind in this folder is closed and taken up
+python -m flows.left_behind
+# its number, so that runs end with it, however it ends: they save a checkpoint first
+export TRAINING_SCHEDULER=$$
 exec prefect --no-prompt worker start --pool "$pool"

@@ -11,7 +11,6 @@ import asyncio
 import os
 import signal
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -21,15 +20,14 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
 from prefect.schedules import Cron
 
+from flows.left_behind import close_all
 from flows.promotion import promotion
 from flows.retraining import retraining
-from flows.runs import close_dead_runs
 from flows.server import ServerConfig, use_prefect_api
 from flows.start import SCHEDULER_VARIABLE
 from flows.sweep import sweep
 from flows.training import training
 from flows.unattended import catch_up, watch
-from flows.workspace import WorkspaceBusyError, one_of_several, sole_pipeline
 from pipeline.params.flows_config import ScheduleConfig
 from pipeline.params.schema import load
 from pipeline.stage import run_stage
@@ -124,12 +122,7 @@ def main() -> int:
     served = deployments(schedule)
     api = use_prefect_api(ServerConfig(schedules=True, port=arguments.port))
     if api.own:
-        with suppress(WorkspaceBusyError), sole_pipeline(Path.cwd()):
-            for served_flow in (training, retraining, promotion):
-                close_dead_runs(served_flow.name, config.flows)
-        with one_of_several(Path.cwd(), sweep.name) as nobody_else:
-            if nobody_else:  # a sweep from the command line may be at work, and is not dead
-                close_dead_runs(sweep.name, config.flows)
+        close_all(Path.cwd(), config.flows)
     os.environ[SCHEDULER_VARIABLE] = str(os.getpid())
     print(f"Prefect's pages: {api.pages}   (Ctrl-C ends everything)")
     print(f"retraining/{WEEKLY} runs at '{schedule.cron}' {schedule.timezone}", flush=True)

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ def run_once(
 ) -> int:
     """Run a flow, with a temporary Prefect server if there is none; 1 unless it completed.
 
-    Not ``alone`` is a flow that leaves the folder as it is, beside which others may work.
+    Not ``alone`` is a run that leaves the folder as it is, beside which others may work.
 
     Raises:
         ValueError: the folder has no pipeline, or another run is at work in it.
@@ -32,14 +32,10 @@ def run_once(
     root = Path.cwd()
     stage_names(root)
     waits = load().flows.if_busy == "wait"
-    with ExitStack() as until_the_end:
-        if alone:
-            with sole_pipeline(root, wait=waits):  # refused here, before anything was started
-                if use_prefect_api(ServerConfig()).own:
-                    close_dead_runs(run.name)
-        else:
-            first = until_the_end.enter_context(one_of_several(root, run.name))
-            if use_prefect_api(ServerConfig()).own and first:
+    with one_of_several(root, run.name) as nobody_else:
+        # a folder that is busy is refused here, before anything was started
+        with sole_pipeline(root, wait=waits) if alone else nullcontext():
+            if use_prefect_api(ServerConfig()).own and nobody_else:
                 close_dead_runs(run.name)
         state: State[Any] = run(**parameters, return_state=True)
     if not state.is_completed():

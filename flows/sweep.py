@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefect import State, flow, get_run_logger
@@ -24,6 +25,7 @@ from flows.runs import take_up
 from flows.start import SCHEDULER_VARIABLE, run_once
 from flows.tasks import ended, with_retries
 from flows.trial import Answer, run_trial
+from flows.workspace import one_of_several
 from pipeline.leash import end_with
 from pipeline.params.schema import Params, load
 from pipeline.paths import REPORTS
@@ -63,7 +65,8 @@ def sweep(space: dict[str, str], trials: int = TRIALS, name: str | None = None) 
         )
         trials = int(min(trials, wanted.combinations))
         get_run_logger().info(f"sweep {study.study_name}: {sweeps.counted(study)} of {trials} done")
-        _Sweep(study, wanted, tree, params, trials).run()
+        with one_of_several(Path.cwd(), sweep.name):
+            _Sweep(study, wanted, tree, params, trials).run()
         said = _report(study)
     except (StageError, ValueError) as error:
         return Failed(message=str(error))

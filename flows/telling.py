@@ -16,13 +16,18 @@ PROJECT = "yolov2-pipeline"
 
 def tell_of_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Hook: people are told of a run that failed, crashed or was cancelled."""
+    tell_of_end(flow.name, flow_run, state)
+
+
+def tell_of_end(flow: str, flow_run: FlowRun, state: State[Any]) -> None:
+    """Tell people that a run failed, crashed or was cancelled, if they want to hear of it."""
     occasion = "cancelled" if state.is_cancelled() else "failed"
     log, config = flow_run_logger(flow_run), FlowsConfig()
     try:
         config = load().flows
     except ValueError:  # that may be why it failed, and is then what people are told
         log.warning("params.yaml cannot be read: its defaults for notices hold")
-    text = f"{flow.name} {flow_run.name}: {state.message or state.name}"
+    text = f"{flow} {flow_run.name}: {state.message or state.name}"
     if occasion in config.notify_on:
         try:
             send(Notice(occasion=occasion, title=f"{PROJECT}: {occasion}", body=text), addresses())

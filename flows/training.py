@@ -24,7 +24,7 @@ from flows.report import headline, publish
 from flows.runs import take_up
 from flows.start import SCHEDULER_VARIABLE, run_once
 from flows.work import pull_shared, push_shared, register_model, run_stages, workplace
-from flows.workspace import WorkspaceBusyError
+from flows.workspace import WorkspaceBusyError, one_of_several
 from pipeline.leash import end_with
 from pipeline.params.flows_config import FlowsConfig
 from pipeline.params.schema import load
@@ -69,7 +69,11 @@ def _place(root: Path, config: FlowsConfig, own: Mapping[str, object]) -> Iterat
         with workplace(root, config) as place:
             yield place
         return
-    with own_copy(root, own) as (copy, environment), workplace(copy, config, environment) as place:
+    with (
+        one_of_several(root, training.name),
+        own_copy(root, own) as (copy, environment),
+        workplace(copy, config, environment) as place,
+    ):
         yield place
 
 
@@ -94,7 +98,8 @@ def main() -> int:
         "data": chosen.data,
         "experiment": chosen.experiment,
     }
-    return run_once(training, {name: value for name, value in parameters.items() if value})
+    own = {name: value for name, value in parameters.items() if value}
+    return run_once(training, own, alone=not own)
 
 
 def _settings(given: list[str]) -> dict[str, Any]:

@@ -1,12 +1,14 @@
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
 from pipeline.past_tree import COPIES
-from tests.flows.programs import recorded
+from tests.flows.programs import output, recorded, wait_for
 
 CONFIG = "data: {config: data/mine/data.yaml}\nflows: {retry_seconds: 1}\ntrain: {epochs: 2}\n"
 
@@ -74,3 +76,28 @@ def test_run_with_own_settings_leaves_the_folder_as_it_is_and_is_restored_later(
     assert "-S train.none=2: write section.key=value" in last, wrong.stderr
     states = recorded(repository, "select state_type from flow_run order by created")
     assert states == [("COMPLETED",), ("COMPLETED",), ("COMPLETED",), ("FAILED",)]
+
+
+@pytest.mark.services
+def test_run_in_a_copy_is_not_taken_for_dead_by_a_run_beside_it(
+    repository: Path, environment: dict[str, str], launch: Callable[..., subprocess.Popen[str]]
+) -> None:
+    (repository / "behaviour.txt").write_text("hang\n")
+    own = launch("flows.training", "-S", "train.epochs=3")
+    wait_for(lambda: "imagehanging" in output(repository), 300, repository)
+    (repository / "behaviour.txt").write_text("succeed\n")
+    command = [sys.executable, "-m", "flows.training"]
+    beside = subprocess.run(
+        command, cwd=repository, env=environment, capture_output=True, text=True
+    )
+    assert beside.returncode == 0, beside.stderr
+    states = "select state_name from flow_run order by created"
+    assert recorded(repository, states) == [("Running",), ("Completed",)]
+    own.send_signal(signal.SIGTERM)
+    assert own.wait(120) == 143, output(repository)
+    assert list((repository / COPIES).iterdir()) == []
+    beside = subprocess.run(
+        command, cwd=repository, env=environment, capture_output=True, text=True
+    )
+    assert beside.returncode == 0, beside.stderr
+    assert recorded(repository, states) == [("Crashed",), ("Completed",), ("Completed",)]

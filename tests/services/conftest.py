@@ -9,14 +9,13 @@ import yaml
 
 from pipeline import paths
 from tests.services.deployment import (
-    KIT,
     Deployment,
     call,
     packages,
     running_deployment,
+    working,
 )
 from tests.services.postgres import Postgres, binaries, running_postgres
-from tests.services.processes import running, tail
 
 WORK = """\
 import time
@@ -93,14 +92,6 @@ def copy(deployment: Deployment, tmp_path: Path) -> Path:
 @pytest.fixture
 def worker(deployment: Deployment, copy: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """A process worker in the working copy, whose flows are deployed."""
-    environment = deployment.environment() | {"PREFECT_WORKER_QUERY_SECONDS": "2"}
-    log = copy.parent / "worker.log"
-    with running(
-        ["sh", str(KIT / "worker.sh")],
-        log=log,
-        cwd=copy,
-        environment=environment | {"PWD": str(copy)},
-        ready=lambda: "started!" in tail(log),
-    ) as process:
+    with working(deployment, copy) as process:
         yield process
         deployment.forget()

@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 
 from tests.pipeline.servers import free_port
 from tests.services.postgres import PASSWORD, Postgres
-from tests.services.processes import HOST, answers, module, running
+from tests.services.processes import HOST, answers, module, running, tail
 
 ROOT = Path(__file__).resolve().parents[2]
 KIT = ROOT / "deploy"
@@ -169,6 +169,22 @@ def running_deployment(folder: Path, postgres: Postgres) -> Iterator[Deployment]
         mlflow = stack.enter_context(running_mlflow(folder, postgres, s3))
         prefect = stack.enter_context(running_prefect(folder, postgres))
         yield Deployment(postgres=postgres, folder=folder, s3=s3, mlflow=mlflow, prefect=prefect)
+
+
+@contextmanager
+def working(deployment: Deployment, copy: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A worker in ``copy`` as ``deploy/worker.sh`` starts it; what it says is in ``worker.log``."""
+    environment = deployment.environment() | {"PREFECT_WORKER_QUERY_SECONDS": "2"}
+    log = copy.parent / "worker.log"
+    log.unlink(missing_ok=True)  # of an earlier one
+    with running(
+        ["sh", str(KIT / "worker.sh")],
+        log=log,
+        cwd=copy,
+        environment=environment | {"PWD": str(copy)},
+        ready=lambda: "started!" in tail(log),
+    ) as process:
+        yield process
 
 
 def call(copy: Path, environment: Mapping[str, str], *command: str) -> str:

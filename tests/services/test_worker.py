@@ -1,0 +1,62 @@
+"""A worker is stopped or killed in the middle of a training, or its run is cancelled."""
+
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.flows.programs import survivors
+from tests.services.deployment import Deployment, working
+from tests.services.processes import tail, wait_for
+
+pytestmark = pytest.mark.services
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_run_of_a_worker_that_ended_is_taken_up_by_the_next(
+    number: signal.Signals, deployment: Deployment, copy: Path
+) -> None:
+    log = copy.parent / "worker.log"
+    (copy / "wait.txt").touch()
+    with working(deployment, copy) as worker:
+        run = deployment.start("training/on-demand")
+        wait_for((copy / "working.txt").exists, 120, log)
+        below = psutil.Process(worker.pid).children(recursive=True)
+        assert len(below) >= 4  # the flow, the leash, dvc, the stage
+        worker.send_signal(number)
+        worker.wait(60)
+        assert survivors(below, 60) == []
+    (copy / "wait.txt").unlink()
+    with working(deployment, copy):
+        closed = deployment.state(run)
+        assert closed["type"] == "CRASHED", (closed, tail(log))
+        assert closed["message"] == "Cut off: its process ended without a word."
+        successor = "SELECT id FROM flow_run WHERE tags @> '[\"taken-up-1\"]' AND start_time > "
+        successor += f"(SELECT start_time FROM flow_run WHERE id = '{run}')"
+        wait_for(lambda: bool(deployment.postgres.query("prefect", successor)), 120, log)
+        [again] = deployment.postgres.query("prefect", successor)
+        wait_for(lambda: deployment.state(again)["type"] in ("COMPLETED", "FAILED"), 180, log)
+        assert deployment.state(again)["type"] == "COMPLETED", tail(log)
+        assert "takes it up." in log.read_text()
+        deployment.forget()
+
+
+def test_run_that_is_cancelled_ends_and_leaves_no_process(
+    deployment: Deployment, copy: Path
+) -> None:
+    log = copy.parent / "worker.log"
+    (copy / "wait.txt").touch()
+    with working(deployment, copy) as worker:
+        run = deployment.start("training/on-demand")
+        wait_for((copy / "working.txt").exists, 120, log)
+        below = psutil.Process(worker.pid).children(recursive=True)
+        deployment.ask(f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
+        wait_for(lambda: deployment.state(run)["type"] == "CANCELLED", 120, log)
+        assert survivors(below, 60) == []
+        assert worker.poll() is None  # and takes the next one
+        (copy / "wait.txt").unlink()
+        again = deployment.start("training/on-demand")
+        wait_for(lambda: deployment.state(again)["type"] in ("COMPLETED", "FAILED"), 180, log)
+        assert deployment.state(again)["type"] == "COMPLETED", tail(log)
+        deployment.forget()

@@ -7,6 +7,7 @@ same settings.
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -57,7 +58,8 @@ def own_copy(
 def copy_environment(root: Path) -> dict[str, str]:
     """Environment of stages in a copy: their checkpoints and runs belong to ``root``."""
     given = environment_of(root, "")
-    return given | {"DVC_ROOT": str(root), "MLFLOW_TRACKING_URI": store_address.tracking_uri()}
+    lasting = os.environ.get("DVC_ROOT", str(root))  # where a worker's runs are clones, that folder
+    return given | {"DVC_ROOT": lasting, "MLFLOW_TRACKING_URI": store_address.tracking_uri()}
 
 
 def _take_results(root: Path, copy: Path, environment: Mapping[str, str]) -> None:

@@ -9,7 +9,7 @@ from prefect import get_run_logger
 
 from flows.commands import Workplace
 from flows.stages import stage_names
-from flows.tasks import ended, exchange, register, run_dvc_stage, with_retries
+from flows.tasks import STATE_NAMES, ended, exchange, register, run_dvc_stage, with_retries
 from flows.workspace import sole_pipeline
 from pipeline.invocation import VARIABLE as INVOCATION
 from pipeline.params.flows_config import FlowsConfig
@@ -42,6 +42,8 @@ def run_stages(
 ) -> list[str]:
     """Bring every stage of ``dvc.yaml`` up to date; the states' names, in their order.
 
+    With ``flows.share`` the DVC remote gets what each has made.
+
     ``after`` has what to do when a stage has ended well, by its name; it is told the state's.
 
     Raises:
@@ -52,6 +54,10 @@ def run_stages(
     for stage in stage_names(place.root):
         step = with_retries(run_dvc_stage, config).with_options(name=stage)
         names.append(str(ended(step(stage, place, return_state=True))))
+        if (
+            names[-1] == STATE_NAMES["ran"]
+        ):  # at once: a later one may fail, and a clone is gone then
+            push_shared(place, config)
         if after and stage in after:
             after[stage](names[-1])
     return names

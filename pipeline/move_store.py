@@ -6,11 +6,13 @@ meanwhile are not followed: stop them first. Files stay where they are, or go to
 """
 
 import argparse
+import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pipeline import store_address
 from pipeline.mlflow_files import copy_tree
@@ -19,6 +21,8 @@ from pipeline.store_address import TrackingError, without_password
 from pipeline.store_copy import move
 
 PROXIED = "mlflow-artifacts:"
+PASSWORD = "PGPASSWORD"
+"""Environment variable, the one of PostgreSQL's own programs."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -27,10 +31,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m pipeline.move_store",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="example: python -m pipeline.move_store --to postgresql+pg8000://me:secret@db/mlflow"
-        " --artifacts s3://bucket/mlflow",
+        epilog="example: PGPASSWORD=secret python -m pipeline.move_store"
+        " --to postgresql+pg8000://me@db/mlflow --artifacts s3://bucket/mlflow",
     )
-    parser.add_argument("--to", required=True, metavar="URI", help="the empty database")
+    parser.add_argument(
+        "--to",
+        required=True,
+        metavar="URI",
+        help="the empty database; its password may be PGPASSWORD",
+    )
     parser.add_argument(
         "--artifacts",
         metavar="URI",
@@ -59,10 +68,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
             return
         if new and not chosen.no_copy:
             copy_tree(Path(str(root).removeprefix("file://")), new)
-        move(copy, chosen.to, {str(root): new} if new else {})
+        move(copy, with_password(chosen.to), {str(root): new} if new else {})
     print(f"moved to {without_password(chosen.to)}; {source} is as it was")
     print("next: mlflow server --backend-store-uri THAT ADDRESS ... and its address as")
     print("      MLFLOW_TRACKING_URI where the pipeline runs")
+
+
+def with_password(uri: str) -> str:
+    """The address with the password of ``PGPASSWORD`` where it has none itself.
+
+    In a command line a password is seen by everybody on the machine, and kept by the shell.
+    """
+    from sqlalchemy import make_url
+
+    password = os.environ.get(PASSWORD)
+    parts = urlsplit(uri)
+    if not password or parts.password or not parts.scheme.startswith("postgresql"):
+        return uri
+    return make_url(uri).set(password=password).render_as_string(hide_password=False)
 
 
 def _source() -> Path:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
@@ -78,6 +79,15 @@ def _require_usable(target: str) -> None:
         ) from error
     except SQLAlchemyError as error:
         raise store_address.unusable(target, error) from error
+    except (
+        AttributeError
+    ) as error:  # pg8000 encodes the password before it asks whether there is one
+        if urlsplit(target).password:
+            raise
+        raise TrackingError(
+            f"{without_password(target)} wants a password: set PGPASSWORD, or write it into the"
+            " address (postgresql+pg8000://USER:PASSWORD@HOST/DATABASE)"
+        ) from error
 
 
 def _require_equal_schema(source: "Connection", sink: "Connection", tables: "MetaData") -> None:

@@ -14,7 +14,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
-from pipeline.move_store import main, snapshot
+from pipeline.move_store import main, snapshot, with_password
 from pipeline.store_address import TrackingError
 from pipeline.store_copy import move
 from tests.services.postgres import binaries, running_postgres
@@ -192,3 +192,24 @@ def test_a_wrong_password_is_said_at_once(store: Path, postgres: str) -> None:
         main(["--to", postgres.replace("only0for0this0test", "wrong0password")])
     assert time.monotonic() - started < 10  # MLflow itself tries for two minutes
     assert "wrong0password" not in str(refused.value)
+
+
+@pytest.mark.services
+def test_the_password_may_be_in_the_environment(
+    store: Path, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, bare = content(f"sqlite:///{store}"), postgres.replace(":only0for0this0test@", "@")
+    monkeypatch.delenv("PGPASSWORD", raising=False)
+    with pytest.raises(TrackingError, match="owner@127.0.0.1:.* wants a password: set PGPASSWORD"):
+        main(["--to", bare])
+    monkeypatch.setenv("PGPASSWORD", "only0for0this0test")
+    main(["--to", bare])
+    assert content(postgres) == before
+
+
+def test_a_password_of_the_environment_is_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPASSWORD", "p@ss/w:rd")
+    found = with_password("postgresql+pg8000://me@db:5433/mlflow")
+    assert found == "postgresql+pg8000://me:p%40ss%2Fw%3Ard@db:5433/mlflow"
+    for other in ("postgresql+pg8000://me:own@db/mlflow", "sqlite:////a/b.db"):
+        assert with_password(other) == other

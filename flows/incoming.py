@@ -2,7 +2,8 @@
 
 A folder counts as arrived when its mark is there: ``data/incoming/2026-05.ready`` for
 ``data/incoming/2026-05``, made after the last file (``touch``). What was added is gone from there
-afterwards; what was refused stays, and its mark becomes ``2026-05.refused`` with the reason.
+afterwards; what was refused stays, and its mark becomes ``2026-05.refused`` with the reason. What
+could not be added for a reason that is not its own (no room, say) keeps its mark for the next run.
 """
 
 from pathlib import Path
@@ -12,7 +13,7 @@ from prefect import State, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from flows.commands import StageError, Workplace
-from flows.tasks import command_task, ended, with_retries
+from flows.tasks import INPUT, command_task, ended, with_retries
 from flows.telling import notify
 from pipeline.params.flows_config import FlowsConfig
 
@@ -32,7 +33,8 @@ def take_in(place: Workplace, config: FlowsConfig) -> list[str]:
     waiting.
 
     Raises:
-        StageError: it failed for a reason that is not the folder's own, so all of them stay.
+        StageError: it failed for a reason that is not the folder's own (a full disk, a time limit,
+            a mistake of ours): this folder and those after it keep their marks.
     """
     said = []
     for folder in arrived(place.root / config.incoming):
@@ -44,8 +46,8 @@ def take_in(place: Workplace, config: FlowsConfig) -> list[str]:
             said.append(f"new data: {ended(state)}")
             continue
         reason = state.message or "no reason given"
-        if state.name != "Failed":  # a passing reason that did not pass
-            raise StageError(reason, kind="passing")
+        if state.name != INPUT:
+            raise StageError(f"{folder} was not added, the next run tries it again: {reason}")
         mark.write_text(f"{reason}\n", encoding="utf-8")
         mark.replace(mark.with_suffix(REFUSED))
         text = f"{folder} was not added: {reason}. Mend it and `touch {mark}`"

@@ -33,6 +33,8 @@ STATE_NAMES: dict[Outcome, str] = {
 """What a stage's task is called in Prefect when it has ended well."""
 PASSING = "PassingFailure"
 """Name of the state of a task whose failure may be over in a minute."""
+INPUT = "InputFailure"
+"""The same where a command has said that what it was given is at fault: a person must change it."""
 REFUSED = 3
 """Exit status of ``pipeline.promote``."""
 P = ParamSpec("P")
@@ -176,6 +178,8 @@ def _run(
     except StageError as error:
         known = failure.read(name, place.root)
         kind = known.kind if known and error.kind != "stopped" else error.kind
+        if kind == "input":
+            return Failed(name=INPUT, message=str(error))
         return _failed(StageError(str(error), kind=kind, status=error.status))
 
 

@@ -16,6 +16,7 @@ LOCK = Path(".dvc/tmp/pipeline.lock")
 """Locked while a flow works in the folder; holds the number of the flow's process."""
 
 _POLL_SECONDS = 1.0
+_LOOK_SECONDS = 0.01
 
 
 class WorkspaceBusyError(ValueError):
@@ -40,6 +41,9 @@ def sole_pipeline(
     with path.open("a+", encoding="ascii") as file:
         told = False
         while not _locked(file):
+            if not _held(file):  # it was only looked at, or has just become free
+                time.sleep(_LOOK_SECONDS)
+                continue
             file.seek(0)
             reason = _busy(root, file.read().strip())
             if not wait:
@@ -55,6 +59,15 @@ def sole_pipeline(
             yield file.fileno()
         finally:
             file.truncate(0)
+
+
+def in_use(root: Path) -> bool:
+    """Whether a pipeline works in ``root``; a look that hinders none, nor one that starts now."""
+    try:
+        with (root / LOCK).open(encoding="ascii") as file:
+            return _held(file)
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager
@@ -74,6 +87,21 @@ def _locked(file: IO[str]) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _held(file: IO[str]) -> bool:
+    """Whether somebody holds the lock for itself.
+
+    Asked by sharing it for a moment, since a look can share it with other looks, but not with a
+    holder. /proc/locks would be quieter, but in a container it is silent about a holder that was
+    killed and whose child still has the lock.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(file, fcntl.LOCK_UN)
+    return False
 
 
 def _busy(root: Path, holder: str) -> str:

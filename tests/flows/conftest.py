@@ -91,15 +91,26 @@ sys.exit(0 if verdict == "promoted" else 3)
 
 
 DATA = """\
-import shutil, sys
+import errno, os, shutil, signal, sys
 from pathlib import Path
+from pipeline.stage import run_stage
+
 folder = Path(sys.argv[2])
-if (folder / "bad").exists():
-    print("error: 7.txt:3: class 99 is out of range: classes are 0 to 9", file=sys.stderr)
-    sys.exit(1)
-shutil.rmtree(folder)
-Path("behaviour.txt").write_text("succeed with " + folder.name)
-print("3 images, 5 boxes added to train:")
+
+def main():
+    if (folder / "bad").exists():
+        raise ValueError("7.txt:3: class 99 is out of range: classes are 0 to 9")
+    if Path("full.txt").exists():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if (folder / "deadly").exists():  # once
+        (folder / "deadly").unlink()
+        os.kill(int(Path(".dvc/tmp/pipeline.lock").read_text()), signal.SIGKILL)
+        signal.pause()
+    shutil.rmtree(folder)
+    Path("behaviour.txt").write_text("succeed with " + folder.name)
+    print("3 images, 5 boxes added to train:")
+
+run_stage(main)
 """
 
 

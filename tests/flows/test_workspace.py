@@ -1,11 +1,14 @@
+import fcntl
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from flows.workspace import LOCK, WorkspaceBusyError, sole_pipeline
+from flows.workspace import LOCK, WorkspaceBusyError, in_use, sole_pipeline
 
 
 def test_second_run_is_told_who_is_at_work(tmp_path: Path) -> None:
@@ -19,6 +22,50 @@ def test_second_run_is_told_who_is_at_work(tmp_path: Path) -> None:
                 pass
     with sole_pipeline(tmp_path):
         pass
+
+
+def test_a_look_tells_whether_a_pipeline_is_at_work(tmp_path: Path) -> None:
+    assert not in_use(tmp_path)
+    assert not (tmp_path / LOCK).exists()
+    with sole_pipeline(tmp_path):
+        assert in_use(tmp_path)
+        assert in_use(tmp_path)
+    assert not in_use(tmp_path)
+
+
+def test_a_look_does_not_make_a_run_end_that_begins_during_it(tmp_path: Path) -> None:
+    with sole_pipeline(tmp_path):
+        pass
+    with (tmp_path / LOCK).open() as look:
+        fcntl.flock(look, fcntl.LOCK_SH)
+        looked = time.monotonic() + 0.3
+        threading.Timer(0.3, fcntl.flock, [look, fcntl.LOCK_UN]).start()
+        with sole_pipeline(tmp_path):
+            assert time.monotonic() >= looked
+
+
+def test_looks_without_a_pause_hinder_no_run(tmp_path: Path) -> None:
+    program = f"""
+from pathlib import Path
+from flows.workspace import in_use
+print("looking", flush=True)
+while True:
+    in_use(Path({str(tmp_path)!r}))
+"""
+    command = [sys.executable, "-c", program]
+    root = Path(__file__).resolve().parents[2]
+    with sole_pipeline(tmp_path):
+        pass
+    looking = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root)
+    assert looking.stdout is not None
+    looking.stdout.readline()
+    try:
+        for _ in range(200):
+            with sole_pipeline(tmp_path):
+                pass
+    finally:
+        looking.kill()
+        looking.communicate()
 
 
 def test_folders_do_not_hinder_each_other(tmp_path: Path) -> None:
@@ -51,6 +98,7 @@ with sole_pipeline(Path({str(tmp_path)!r})) as lock:
         sole_pipeline(tmp_path),
     ):
         pass
+    assert in_use(tmp_path)
     flow.stdin.close()  # ends the child
     flow.stdout.close()
     for _ in range(100):

@@ -42,8 +42,8 @@ demo: $(STAMP) .dvc/plots_offline.html ## the whole pipeline as the DVC experime
 test: $(STAMP) ## the quick tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-test-services: $(STAMP) ## the flows on real servers: PostgreSQL (its programs are needed), S3, MLflow, Prefect
-	$(BIN)/python -m pytest -m services tests/services
+test-services: $(STAMP) ## the flows on real servers and under fault: PostgreSQL (its programs are needed), S3, MLflow, Prefect
+	$(BIN)/python -m pytest -m services tests/services tests/flows
 
 test-all: $(STAMP) ## all tests: also what is slow or starts real servers
 	$(BIN)/python -m pytest -m '' --durations 15

@@ -65,6 +65,5 @@ def add_data(folder: Path, place: Workplace) -> State[Any]:
 
 def _told(lines: tuple[str, ...]) -> str:
     """The line that says how many images were added, or that all were known."""
-    return next(
-        (line for line in lines if " added to " in line or "nothing new" in line), lines[-1]
-    )
+    said = (line for line in lines if " added to " in line or "nothing new" in line)
+    return next(said, lines[-1]).rstrip(":")  # a list follows it

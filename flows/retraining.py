@@ -25,7 +25,7 @@ from flows.report import headline, mlflow_page, publish
 from flows.runs import take_up
 from flows.stages import was_trained
 from flows.start import SCHEDULER_VARIABLE, run_once
-from flows.tasks import ask, drift, ended, standing, with_retries
+from flows.tasks import NOT_MEASURED, ask, drift, ended, standing, with_retries
 from flows.telling import notify, tell_of_failure
 from flows.work import pull_shared, push_shared, register_model, run_stages, workplace
 from flows.workspace import WorkspaceBusyError
@@ -87,7 +87,7 @@ def _retrain(place: Workplace, config: FlowsConfig) -> State[Any]:
 def _drift(place: Workplace) -> str:
     """A sentence for the notice. Drift is a hint: where it cannot be measured, training goes on."""
     state: State[Any] = drift(place, return_state=True)
-    if not state.is_completed():
+    if not state.is_completed() or state.name == NOT_MEASURED:
         get_run_logger().warning("drift was not measured: %s", state.message)
         return f"Drift was not measured: {state.message}"
     page = (place.root / REPORTS / "drift.md").read_text(encoding="utf-8")

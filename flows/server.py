@@ -162,6 +162,8 @@ def _server_environment(home: Path, config: ServerConfig, port: int) -> dict[str
         "PREFECT_SERVER_API_HOST": HOST,
         "PREFECT_SERVER_API_PORT": str(port),
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        # the newer pages make a browser ask an analytics service for its settings at each load
+        "PREFECT_SERVER_UI_V2_ENABLED": "false",
         GRACE_VARIABLE: "5",
     }
     own |= dict.fromkeys(SERVICES, str(config.schedules))

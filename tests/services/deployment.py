@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+from pipeline.stage import TELEMETRY_OFF
 from tests.pipeline.servers import free_port
 from tests.services.postgres import PASSWORD, Postgres
 from tests.services.processes import HOST, answers, module, running, tail
@@ -84,7 +85,7 @@ def clean_environment() -> dict[str, str]:
     """This process's environment without anybody's servers, the programs of its Python first."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "AWS_"))}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
-    return kept | {"PATH": path, "PYTHONPATH": str(ROOT)}
+    return TELEMETRY_OFF | kept | {"PATH": path, "PYTHONPATH": str(ROOT)}
 
 
 def s3_client(address: str) -> Any:

@@ -18,8 +18,9 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from flows.answers import AWAITING, Ruling
+from flows.command_tasks import decide
 from flows.commands import Workplace
-from flows.tasks import decide, ended, with_retries
+from flows.tasks import ended, with_retries
 from flows.telling import notify
 from pipeline.params.flows_config import FlowsConfig
 

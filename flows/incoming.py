@@ -12,8 +12,9 @@ from typing import Any
 from prefect import State, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
+from flows.command_tasks import command_task
 from flows.commands import StageError, Workplace
-from flows.tasks import INPUT, command_task, ended, with_retries
+from flows.tasks import INPUT, ended, with_retries
 from flows.telling import notify
 from pipeline.params.flows_config import FlowsConfig
 

@@ -18,6 +18,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.states import Cancelled, Completed, Failed
 
 from flows.answers import Standing
+from flows.command_tasks import NOT_MEASURED, drift, standing
 from flows.commands import StageError, Workplace
 from flows.decision import settle
 from flows.incoming import take_in
@@ -25,7 +26,7 @@ from flows.report import headline, mlflow_page, publish
 from flows.runs import take_up
 from flows.stages import was_trained
 from flows.start import SCHEDULER_VARIABLE, run_once
-from flows.tasks import NOT_MEASURED, ask, drift, ended, standing, with_retries
+from flows.tasks import ask, ended, with_retries
 from flows.telling import notify, tell_of_failure
 from flows.work import pull_shared, push_shared, register_model, run_stages, workplace
 from flows.workspace import WorkspaceBusyError

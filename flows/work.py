@@ -7,9 +7,10 @@ from uuid import uuid4
 
 from prefect import get_run_logger
 
+from flows.command_tasks import register
 from flows.commands import Workplace
 from flows.stages import stage_names
-from flows.tasks import STATE_NAMES, ended, exchange, register, run_dvc_stage, with_retries
+from flows.tasks import STATE_NAMES, ended, exchange, run_dvc_stage, with_retries
 from flows.workspace import sole_pipeline
 from pipeline.invocation import VARIABLE as INVOCATION
 from pipeline.params.flows_config import FlowsConfig

@@ -26,7 +26,26 @@ PASSWORD = "PGPASSWORD"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Parse the command line and move."""
+    """Move the store as the command line says."""
+    chosen = _parsed(arguments)
+    source = _source()
+    root = store_address.artifact_location(f"{store_address.SQLITE}{source}")
+    new = _as_uri(chosen.artifacts)
+    with snapshot(source) as copy:
+        counts = count_rows(copy)
+        total = sum(counts.values())
+        print(f"{source}: {counts['runs']} runs, {counts['metrics']} metrics, {total} rows in all")
+        if chosen.dry_run:
+            return
+        if new and not chosen.no_copy:
+            copy_tree(Path(str(root).removeprefix("file://")), new)
+        move(copy, with_password(chosen.to), {str(root): new} if new else {})
+    print(f"moved to {without_password(chosen.to)}; {source} is as it was")
+    print("next: mlflow server --backend-store-uri THAT ADDRESS ... and its address as")
+    print("      MLFLOW_TRACKING_URI where the pipeline runs")
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.move_store",
         description=__doc__,
@@ -57,21 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{PROXIED} names a server's own folder or bucket: copy mlartifacts/ there"
             " (`aws s3 sync mlartifacts s3://BUCKET/...`), then use --no-copy"
         )
-    source = _source()
-    root = store_address.artifact_location(f"{store_address.SQLITE}{source}")
-    new = _as_uri(chosen.artifacts)
-    with snapshot(source) as copy:
-        counts = count_rows(copy)
-        total = sum(counts.values())
-        print(f"{source}: {counts['runs']} runs, {counts['metrics']} metrics, {total} rows in all")
-        if chosen.dry_run:
-            return
-        if new and not chosen.no_copy:
-            copy_tree(Path(str(root).removeprefix("file://")), new)
-        move(copy, with_password(chosen.to), {str(root): new} if new else {})
-    print(f"moved to {without_password(chosen.to)}; {source} is as it was")
-    print("next: mlflow server --backend-store-uri THAT ADDRESS ... and its address as")
-    print("      MLFLOW_TRACKING_URI where the pipeline runs")
+    return chosen
 
 
 def with_password(uri: str) -> str:

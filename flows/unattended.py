@@ -1,13 +1,21 @@
-"""What starts a run without a person: a time that was missed, and data that have arrived."""
+"""What starts a run without a person: a time that was missed, and data that have arrived.
 
+    python -m flows.unattended
+
+watches ``flows.incoming`` beside a worker (``deploy/worker.sh``), as ``make schedule`` does itself.
+"""
+
+import argparse
 import asyncio
 import logging
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from httpx import HTTPError
 from prefect import State
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import (
@@ -22,13 +30,17 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.exceptions import PrefectException
+from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.server.schemas.schedules import CronSchedule
 
 from flows.incoming import READY, arrived
 from flows.runs import TAKEN_UP
+from flows.start import SCHEDULER_VARIABLE
 from flows.workspace import in_use
+from pipeline.leash import end_with
 from pipeline.params.flows_config import ScheduleConfig
+from pipeline.params.schema import load
+from pipeline.stage import run_stage
 
 AT_WORK = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 Mark = tuple[str, float]
@@ -154,3 +166,40 @@ async def _at_work(client: PrefectClient, deployment: UUID) -> bool:
         limit=1,
     )
     return bool(runs)
+
+
+async def _watch_beside_a_worker(name: str, folder: Path, seconds: float) -> None:
+    while True:
+        try:
+            async with get_client() as client:
+                found = await client.read_deployment_by_name(name)
+            break
+        except ObjectNotFound:
+            raise ValueError(f"no deployment {name} on the server: prefect deploy --all") from None
+        except (PrefectException, OSError, HTTPError) as error:
+            log.warning("cannot look for new data: %s", error)
+        await asyncio.sleep(seconds)
+    await watch(found.id, folder, seconds)
+
+
+def main() -> int:
+    """Watch the current folder's ``flows.incoming`` until stopped, or the worker ends."""
+    parser = argparse.ArgumentParser(
+        prog="python -m flows.unattended",
+        description="Start a retraining when data arrive in flows.incoming; beside a worker.",
+    )
+    parser.add_argument("--deployment", default="retraining/weekly", help="retraining/weekly")
+    chosen = parser.parse_args()
+    end_with(int(os.environ.get(SCHEDULER_VARIABLE, 0)))
+    config = load()
+    if config.schedule.poll_seconds:
+        asyncio.run(
+            _watch_beside_a_worker(
+                chosen.deployment, Path(config.flows.incoming), config.schedule.poll_seconds
+            )
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    run_stage(main)

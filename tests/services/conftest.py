@@ -36,6 +36,7 @@ run_stage(main)
 PARAMS = """\
 tracking: {experiment: trial, model_name: trial-model}
 flows: {retry_seconds: 5}
+schedule: {poll_seconds: 1}
 """
 
 

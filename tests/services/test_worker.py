@@ -60,3 +60,17 @@ def test_run_that_is_cancelled_ends_and_leaves_no_process(
         wait_for(lambda: deployment.state(again)["type"] in ("COMPLETED", "FAILED"), 180, log)
         assert deployment.state(again)["type"] == "COMPLETED", tail(log)
         deployment.forget()
+
+
+def test_data_that_arrive_beside_a_worker_start_a_run(deployment: Deployment, copy: Path) -> None:
+    log = copy.parent / "worker.log"
+    with working(deployment, copy):
+        (copy / "data" / "incoming" / "may").mkdir(parents=True)
+        (copy / "data" / "incoming" / "may.ready").touch()
+        ended = "SELECT state_name FROM flow_run WHERE tags @> '[\"new data\"]'"
+        ended += " AND state_type = 'COMPLETED'"
+        wait_for(lambda: bool(deployment.postgres.query("prefect", ended)), 240, log)
+        # set aside with the reason, as there is no data set here to add it to; the run goes on
+        refused = (copy / "data" / "incoming" / "may.refused").read_text()
+        assert "data/coco.yaml not found" in refused
+        deployment.forget()

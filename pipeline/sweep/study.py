@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import warnings
 from collections.abc import Mapping
@@ -29,6 +30,8 @@ RUN_ID = "run_id"
 """A study's experiment and a trial's run in MLflow."""
 HEARTBEAT, GRACE = 15, 60
 """Seconds between a worker's signs of life, and after the last one until its trial is repeated."""
+ANSWER_SECONDS = 30.0
+"""How long the store may take to answer a question."""
 UNJUDGED, WARM_UP = 3, 2
 """Trials, and validations of each later one, before any is stopped early."""
 
@@ -83,10 +86,10 @@ def begin(name: str, space: Space, mark: str, experiment: str, trials: int) -> "
         )
     if known is None:
         study.set_user_attr(EXPERIMENT, experiment)
-        study.set_user_attr(OF, mark)
         present = at_present(space)
         if present is not None:
             study.enqueue_trial(present, skip_if_exists=True)
+        study.set_user_attr(OF, mark)  # last: what was cut short before is begun again
     return study
 
 
@@ -131,12 +134,14 @@ def _storage() -> "RDBStorage":
     from sqlalchemy.exc import SQLAlchemyError
 
     uri = address()
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)  # farewells to dead connections
     try:
         store_address.probe(uri)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)  # Optuna's word for its heartbeat
             return RDBStorage(
                 uri,
+                engine_kwargs={"pool_pre_ping": True, "connect_args": _limits(uri)},
                 heartbeat_interval=HEARTBEAT,
                 grace_period=GRACE,
                 heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=2),
@@ -145,6 +150,12 @@ def _storage() -> "RDBStorage":
         raise ValueError(
             f"the sweeps' store {without_password(uri)} cannot be used: {plainly(str(error))}"
         ) from None
+
+
+def _limits(uri: str) -> dict[str, object]:
+    """Nobody waits for ever for a store that has gone without a word; these drivers can be told."""
+    scheme = urlsplit(uri).scheme
+    return {"timeout": ANSWER_SECONDS} if scheme in ("sqlite", "postgresql+pg8000") else {}
 
 
 def settings_of(trial: "FrozenTrial") -> dict[str, object]:

@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import optuna
 import pandas as pd
 import pytest
 import yaml
 
+from flows.commands import StageError
+from flows.trials import _ours
 from tests.flows.programs import family, recorded, survivors, wait_for
 
 WORK = """\
@@ -33,7 +36,8 @@ lines = ["epoch,AP"]
 for epoch in range(1, params.train.epochs + 1):
     ap = lr * epoch / params.train.epochs
     lines.append(f"{epoch},{ap if epoch % 2 == 0 else ''}")
-    (folder / "history.csv").write_text("\\n".join(lines) + "\\n")
+    (folder / "new.csv").write_text("\\n".join(lines) + "\\n")
+    (folder / "new.csv").replace(folder / "history.csv")  # in one step, as a training does
     print("epoch", epoch, flush=True)
     time.sleep(0.05)
     while Path(os.environ.get("DVC_ROOT", "."), "slow").exists():
@@ -87,6 +91,14 @@ def sweep(
     process = start(repository, environment, *options)
     out, err = process.communicate(timeout=300)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def test_trial_that_others_repeat_fails_with_the_reason() -> None:
+    trial = optuna.create_study().ask()
+    trial.study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    said = "trial 0 is being repeated: for 60 seconds or longer"
+    with pytest.raises(StageError, match=said), _ours(trial):
+        trial.report(0.5, 1)
 
 
 @pytest.mark.services

@@ -1,7 +1,9 @@
 """A sweep whose trials several machines share: on PostgreSQL, each run in a clone of its own."""
 
+import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import yaml
 
 from tests.flows.test_sweep import PARAMS, WORK
 from tests.services.deployment import KIT, PASSWORD, Deployment, call
-from tests.services.processes import running, tail, wait_for
+from tests.services.processes import end, module, running, tail, wait_for
 
 pytestmark = pytest.mark.services
 
@@ -29,7 +31,7 @@ def commit(deployment: Deployment, copy: Path) -> str:
     (copy / "work.py").write_text(WORK)
     (copy / "params.yaml").write_text(PARAMS + "flows: {retries: 0, share: true}\n")
     with (copy / ".gitignore").open("a") as file:
-        file.write("\n/artifacts/\n/checkpoints/\n")
+        file.write("\n/artifacts/\n/checkpoints/\n/slow\n/mlflow.db*\n/mlartifacts/\n")
     call(copy, deployment.environment(), "git", "add", ".")
     call(copy, deployment.environment(), "git", "commit", "-q", "-m", "sweep")
     return call(copy, deployment.environment(), "git", "rev-parse", "HEAD").strip()
@@ -105,3 +107,82 @@ def test_store_that_refuses_names_no_password(
         f"error: the sweeps' store postgresql+pg8000://sweeps:***@127.0.0.1:{port}/mlflow cannot be"
         ' used: permission denied for database "mlflow"\n'
     )
+
+
+def test_training_goes_on_though_the_database_is_away(
+    deployment: Deployment, copy: Path, commit: str
+) -> None:
+    environment = {
+        name: value
+        for name, value in deployment.environment().items()
+        if not name.startswith(("MLFLOW_", "PREFECT_"))  # those two have no part in the absence
+    } | {"PYTHONPATH": str(copy), "PREFECT_HOME": str(copy / ".prefect")}
+    postgres, log = deployment.postgres, copy.parent / "sweep.log"
+    space = ("-S", "train.lr=uniform(0.01, 0.4)", "--name", "away", "--trials", "3")
+    reported = (
+        "SELECT step, intermediate_value FROM trial_intermediate_values"
+        " JOIN trials USING (trial_id) JOIN studies USING (study_id)"
+        " WHERE study_name = 'away' AND number = 0"
+        " ORDER BY trial_intermediate_value_id"
+    )
+    (copy / "slow").touch()
+    with log.open("wb") as file:
+        sweep = subprocess.Popen(
+            module("flows.sweep", *space), cwd=copy, env=environment, stdout=file, stderr=file
+        )
+    try:
+        wait_for(lambda: sweep.poll() is not None or _epochs(copy), 180, log)
+
+        postgres.stop("immediate")
+        try:
+            _advance(copy, 4, log)
+            time.sleep(4)
+        finally:
+            postgres.start()
+        wait_for(lambda: sweep.poll() is not None or "answers again" in _text(log), 30, log)
+        _advance(copy, 8, log)
+        wait_for(lambda: len(postgres.query("sweeps", reported)) >= 3, 30, log)
+
+        postgres.stop("immediate")
+        try:
+            (copy / "slow").unlink()  # its first trial ends now
+            time.sleep(10)
+        finally:
+            postgres.start()
+        wait_for(lambda: sweep.poll() is not None, 240, log)
+    finally:
+        end(sweep)
+    told = _text(log)
+    assert sweep.returncode == 0, told[-6000:]
+    states = (
+        "SELECT state, count(*) FROM trials JOIN studies USING (study_id)"
+        " WHERE study_name = 'away' GROUP BY state"
+    )
+    assert postgres.query("sweeps", states) == ["COMPLETE|3"]
+    assert len(re.findall(r" - with 0\.\d+$", told, re.MULTILINE)) == 3  # each was begun once
+    found = [row.split("|") for row in postgres.query("sweeps", reported)]
+    assert [int(step) for step, _ in found] == list(range(2, 21, 2))
+    assert [float(ap) for _, ap in found] == pytest.approx([0.1 * e / 20 for e in range(2, 21, 2)])
+    assert told.count("does not answer") == told.count("answers again") == 2, told
+    assert "Traceback" not in told
+    assert PASSWORD not in told
+
+
+def _epochs(copy: Path) -> int:
+    """Epochs that the first training has behind it."""
+    found = list(copy.glob("checkpoints/*/history.csv"))
+    return len(found[0].read_text().splitlines()) - 1 if found else 0
+
+
+def _advance(copy: Path, epochs: int, log: Path) -> None:
+    """Let the training go on until it has as many behind it, and wait there."""
+    (copy / "slow").unlink()
+    deadline = time.monotonic() + 30
+    while _epochs(copy) < epochs:
+        assert time.monotonic() < deadline, tail(log)
+        time.sleep(0.01)
+    (copy / "slow").touch()
+
+
+def _text(log: Path) -> str:
+    return log.read_text(errors="replace")

@@ -15,5 +15,5 @@ python -m flows.left_behind
 # its number, so that runs end with it, however it ends: they save a checkpoint first
 export TRAINING_SCHEDULER=$$
 # a retraining starts when data arrive in this folder's flows.incoming; ends with the worker, too
-python -m flows.unattended &
+python -m flows.sensor &
 exec prefect --no-prompt worker start --pool "$pool"

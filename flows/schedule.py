@@ -23,11 +23,12 @@ from prefect.schedules import Cron
 from flows.left_behind import close_all
 from flows.promotion import promotion
 from flows.retraining import retraining
+from flows.sensor import watch
 from flows.server import ServerConfig, use_prefect_api
 from flows.start import SCHEDULER_VARIABLE
 from flows.sweep import sweep
 from flows.training import training
-from flows.unattended import catch_up, watch
+from flows.unattended import catch_up
 from pipeline.params.flows_config import ScheduleConfig
 from pipeline.params.schema import load
 from pipeline.stage import run_stage

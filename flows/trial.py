@@ -21,6 +21,7 @@ from flows.work import workplace
 from pipeline.params.flows_config import FlowsConfig
 from pipeline.params.schema import load
 from pipeline.paths import HISTORY, PARAMS, TRAIN_RUN
+from pipeline.store_address import store_root
 from pipeline.worktree import WorkTree
 
 LAST_STAGE = "train"
@@ -107,7 +108,7 @@ def run_trial(
         with (
             own_copy(Path.cwd(), settings, tree) as (copy, environment),
             workplace(copy, config, environment) as place,
-            _watched(Path.cwd(), place, judge) as (watched, watch),
+            _watched(store_root(), place, judge) as (watched, watch),
         ):
             try:
                 for stage in _stages(copy):

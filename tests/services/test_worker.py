@@ -51,7 +51,7 @@ def test_run_that_is_cancelled_ends_and_leaves_no_process(
         run = deployment.start("training/on-demand")
         wait_for((copy / "working.txt").exists, 120, log)
         below = psutil.Process(worker.pid).children(recursive=True)
-        below = [one for one in below if "flows.unattended" not in one.cmdline()]
+        below = [one for one in below if "flows.sensor" not in one.cmdline()]
         deployment.ask(f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
         wait_for(lambda: deployment.state(run)["type"] == "CANCELLED", 120, log)
         assert survivors(below, 60) == []

@@ -13,6 +13,7 @@ from pipeline.sweep import study as sweeps
 from pipeline.sweep import turns
 from pipeline.sweep.contact import Contact, StoreAwayError
 from pipeline.sweep.space import Space
+from pipeline.sweep.store import GRACE
 from pipeline.worktree import WorkTree
 
 if TYPE_CHECKING:
@@ -126,6 +127,6 @@ def _ours(trial: "Trial") -> Iterator[None]:
         yield
     except UpdateFinishedTrialError:
         raise StageError(
-            f"trial {trial.number} is being repeated: for {sweeps.GRACE} seconds or longer it has"
+            f"trial {trial.number} is being repeated: for {GRACE} seconds or longer it has"
             " given the sweeps' store no sign of life"
         ) from None

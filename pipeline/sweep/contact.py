@@ -6,7 +6,7 @@ from threading import Lock
 from typing import TypeVar
 
 from pipeline.store_address import UnreachableError, plainly, without_password
-from pipeline.sweep.study import HEARTBEAT, address
+from pipeline.sweep.store import HEARTBEAT, address
 
 T = TypeVar("T")
 

@@ -1,52 +1,29 @@
-"""The trials of a sweep in Optuna's store, which several processes and machines may share."""
+"""A sweep: an Optuna study whose trials several processes and machines may share."""
 
 import hashlib
 import json
-import logging
-import os
-import warnings
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from pipeline import store_address
-from pipeline.store_address import TrackingError, plainly, without_password
 from pipeline.sweep.space import Space, at_present
+from pipeline.sweep.store import open_store
 from pipeline.worktree import WorkTree
 
 if TYPE_CHECKING:
     from optuna import Study
-    from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial
 
-VARIABLE = "PIPELINE_SWEEPS"
-"""Environment variable: the database that machines share, with a password if need be."""
-FILE = "sweeps.db"
 OF = "of"
 """A study's mark: digest of code, data, settings and space that its trials have in common."""
 EXPERIMENT = "experiment"
 RUN_ID = "run_id"
 """A study's experiment and a trial's run in MLflow."""
-HEARTBEAT, GRACE = 15, 60
-"""Seconds between a worker's signs of life, and after the last one until its trial is repeated."""
-ANSWER_SECONDS = 30.0
-"""How long the store may take to answer a question."""
+BEGIN_SECONDS = 30.0
+"""How long another process may take to begin a sweep before it counts as having died of it."""
 UNJUDGED, WARM_UP = 3, 2
 """Trials, and validations of each later one, before any is stopped early."""
-
-
-def address() -> str:
-    """Where the trials are kept: ``PIPELINE_SWEEPS``, else ``sweeps.db`` in the root."""
-    given = os.environ.get(VARIABLE, "").strip()
-    if not given:
-        return f"{store_address.SQLITE}{store_address.store_root() / FILE}"
-    if urlsplit(given).scheme.partition("+")[0] not in ("sqlite", "postgresql", "mysql"):
-        raise ValueError(
-            f"{VARIABLE} is {without_password(given)}: name a database, such as"
-            " postgresql+pg8000://USER:PASSWORD@HOST/DATABASE, or sqlite:////absolute/path.db"
-        )
-    return given
 
 
 def digest(space: Space, tree: WorkTree) -> str:
@@ -66,19 +43,22 @@ def begin(name: str, space: Space, mark: str, experiment: str, trials: int) -> "
     """
     import optuna
 
-    storage = _storage()
+    storage = open_store()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
+    try:
+        optuna.create_study(study_name=name, storage=storage, direction="maximize")
+        begun_by_others = False
+    except optuna.exceptions.DuplicatedStudyError:
+        begun_by_others = True
+    study = optuna.load_study(
         study_name=name,
         storage=storage,
-        direction="maximize",
-        load_if_exists=True,
         sampler=optuna.samplers.BruteForceSampler()
         if space.combinations <= trials
         else optuna.samplers.TPESampler(constant_liar=True),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=UNJUDGED, n_min_trials=UNJUDGED),
     )
-    known = study.user_attrs.get(OF)
+    known = _mark(study, BEGIN_SECONDS if begun_by_others else 0.0)
     if known not in (None, mark):
         raise ValueError(
             f"the sweep {name} is of other code, data, settings or choices, and its figures cannot"
@@ -93,6 +73,14 @@ def begin(name: str, space: Space, mark: str, experiment: str, trials: int) -> "
     return study
 
 
+def _mark(study: "Study", seconds: float) -> str | None:
+    """What the study is of; None if nobody has said so within ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while (known := study.user_attrs.get(OF)) is None and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return known
+
+
 def find(name: str) -> "Study":
     """The study ``name``.
 
@@ -101,7 +89,7 @@ def find(name: str) -> "Study":
     """
     import optuna
 
-    storage = _storage()
+    storage = open_store()
     names = optuna.get_all_study_names(storage)
     if name not in names:
         raise ValueError(f"no sweep {name}; there are: {', '.join(sorted(names)) or 'none yet'}")
@@ -126,36 +114,6 @@ def best(study: "Study") -> "FrozenTrial | None":
 def options(settings: Mapping[str, object]) -> str:
     """``-S train.lr=0.001 -S ...``: the words by which a run gets these settings."""
     return " ".join(f"-S '{key}={value}'" for key, value in settings.items())
-
-
-def _storage() -> "RDBStorage":
-    from optuna.exceptions import ExperimentalWarning
-    from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
-    from sqlalchemy.exc import SQLAlchemyError
-
-    uri = address()
-    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)  # farewells to dead connections
-    try:
-        store_address.probe(uri)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)  # Optuna's word for its heartbeat
-            return RDBStorage(
-                uri,
-                engine_kwargs={"pool_pre_ping": True, "connect_args": _limits(uri)},
-                heartbeat_interval=HEARTBEAT,
-                grace_period=GRACE,
-                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=2),
-            )
-    except (SQLAlchemyError, ModuleNotFoundError, TrackingError) as error:
-        raise ValueError(
-            f"the sweeps' store {without_password(uri)} cannot be used: {plainly(str(error))}"
-        ) from None
-
-
-def _limits(uri: str) -> dict[str, object]:
-    """Nobody waits for ever for a store that has gone without a word; these drivers can be told."""
-    scheme = urlsplit(uri).scheme
-    return {"timeout": ANSWER_SECONDS} if scheme in ("sqlite", "postgresql+pg8000") else {}
 
 
 def settings_of(trial: "FrozenTrial") -> dict[str, object]:

@@ -13,7 +13,8 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, cast
 
 from pipeline.sweep.contact import Contact, StoreAwayError
-from pipeline.sweep.study import HEARTBEAT, WARM_UP
+from pipeline.sweep.store import HEARTBEAT
+from pipeline.sweep.study import WARM_UP
 
 if TYPE_CHECKING:
     from optuna import Study, Trial

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -186,3 +187,35 @@ def _advance(copy: Path, epochs: int, log: Path) -> None:
 
 def _text(log: Path) -> str:
     return log.read_text(errors="replace")
+
+
+FIRST = """\
+import sys, time
+from pipeline.sweep import study
+from pipeline.sweep.space import parse
+
+space = parse({"train.lr": "uniform(0.0001, 0.4)"})
+while time.time() < float(sys.argv[1]):
+    pass
+print(study.begin("at once", space, "mark", "experiment", 5).user_attrs[study.OF])
+"""
+
+
+def test_an_empty_database_is_begun_by_several_at_once(deployment: Deployment, copy: Path) -> None:
+    query = deployment.postgres.query
+    query("postgres", "CREATE DATABASE empty OWNER sweeps")
+    environment = deployment.environment() | {
+        "PYTHONPATH": str(copy),
+        "PIPELINE_SWEEPS": deployment.postgres.uri("empty", "pg8000", "sweeps"),
+    }
+    command = [sys.executable, "-c", FIRST, str(time.time() + 15)]
+    pipe = subprocess.PIPE
+    all_at_once = [
+        subprocess.Popen(command, cwd=copy, env=environment, stdout=pipe, stderr=pipe, text=True)
+        for _ in range(4)
+    ]
+    for process in all_at_once:
+        out, err = process.communicate(timeout=120)
+        assert (process.returncode, out) == (0, "mark\n"), err
+    # what params.yaml has is tried first, and once
+    assert query("empty", "SELECT number, state FROM trials") == ["0|WAITING"]

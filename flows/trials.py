@@ -18,6 +18,7 @@ from pipeline.worktree import WorkTree
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
+    from optuna.trial import TrialState
 
 FAILURES = 3
 """Trials that may fail one after the other before the sweep gives up."""
@@ -56,24 +57,27 @@ class Trials:
 
     def _next(self) -> bool:
         """One trial from its draws to its answer; whether anything is left to be tried."""
+        trial = turns.ask(self.study, self.contact)
+        with turns.alive(trial, self.contact):  # until it is told: that, too, may take its time
+            return turns.tell(self.contact, trial, *self._outcome(trial))
+
+    def _outcome(self, trial: "Trial") -> tuple[float | None, "TrialState"]:
+        """What to tell of ``trial``: its AP, where it was trained to its end, and its state."""
         from optuna.trial import TrialState
 
-        trial = turns.ask(self.study, self.contact)
         try:
-            with turns.alive(trial, self.contact), _ours(trial):
+            with _ours(trial):
                 answer = self._try(trial)
         except StageError as error:
             self.said, self.failed = str(error), self.failed + 1
-            return turns.tell(self.study, self.contact, trial, None, TrialState.FAIL)
+            return None, TrialState.FAIL
         except StoreAwayError:
             raise  # there is nobody to tell; a trial that is no longer worked on is repeated
         except (Exception, KeyboardInterrupt) as error:
             self._leave(trial, again=isinstance(error, KeyboardInterrupt))
             raise
         self.failed = 0
-        if answer.stopped:
-            return turns.tell(self.study, self.contact, trial, None, TrialState.PRUNED)
-        return turns.tell(self.study, self.contact, trial, answer.ap)
+        return (None, TrialState.PRUNED) if answer.stopped else (answer.ap, TrialState.COMPLETE)
 
     def _try(self, trial: "Trial") -> Answer:
         """Train with what is drawn for ``trial``.

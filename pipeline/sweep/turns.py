@@ -74,20 +74,14 @@ def ask(study: "Study", contact: Contact) -> "Trial":
         return contact.patiently(study.ask)
 
 
-def tell(
-    study: "Study",
-    contact: Contact,
-    trial: "Trial",
-    value: float | None,
-    state: "TrialState | None" = None,
-) -> bool:
+def tell(contact: Contact, trial: "Trial", value: float | None, state: "TrialState") -> bool:
     """Finish ``trial``; whether anything is left to be tried.
 
     Raises:
         StoreAwayError: the store has not answered for as long as our patience lasts.
     """
     try:  # an answer that arrived although we were not told so is not given twice
-        contact.patiently(lambda: study.tell(trial, value, state, skip_if_finished=True))
+        contact.patiently(lambda: trial.study.tell(trial, value, state, skip_if_finished=True))
     except RuntimeError as error:
         if "Study.stop" not in str(error):  # how BruteForceSampler says it, the answer being stored
             raise

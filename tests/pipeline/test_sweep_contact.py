@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import optuna
 import pytest
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
 from pipeline.sweep import turns
@@ -108,7 +109,7 @@ def test_answer_that_arrived_unheard_is_not_given_twice(
             away()
 
     monkeypatch.setattr(study, "tell", lost)
-    assert tell(study, Contact(lambda _: None, wait=lambda _: None), trial, 0.5)
+    assert tell(Contact(lambda _: None, wait=lambda _: None), trial, 0.5, TrialState.COMPLETE)
     assert study.trials[0].value == 0.5
 
 
@@ -120,14 +121,14 @@ def test_last_combination_says_that_nothing_is_left() -> None:
     for _ in range(2):
         trial = ask(study, contact)
         trial.suggest_categorical("x", ["a", "b"])
-        left.append(tell(study, contact, trial, 1.0))
+        left.append(tell(contact, trial, 1.0, TrialState.COMPLETE))
     assert left == [True, False]
     assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 2
 
 
 def test_trial_that_others_have_taken_for_dead_is_not_reported(study: optuna.Study) -> None:
     trial = study.ask()
-    study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    study.tell(trial, state=TrialState.FAIL)
     with pytest.raises(UpdateFinishedTrialError):
         Reports(trial, Contact(lambda _: None)).judge(1, 0.5)
 

@@ -194,7 +194,7 @@ import sys, time
 from pipeline.sweep import study
 from pipeline.sweep.space import parse
 
-space = parse({"train.lr": "uniform(0.0001, 0.4)"})
+space = parse({"train.lr": "uniform(0.01, 0.4)"})
 while time.time() < float(sys.argv[1]):
     pass
 print(study.begin("at once", space, "mark", "experiment", 5).user_attrs[study.OF])
@@ -204,6 +204,7 @@ print(study.begin("at once", space, "mark", "experiment", 5).user_attrs[study.OF
 def test_an_empty_database_is_begun_by_several_at_once(deployment: Deployment, copy: Path) -> None:
     query = deployment.postgres.query
     query("postgres", "CREATE DATABASE empty OWNER sweeps")
+    (copy / "params.yaml").write_text(PARAMS)
     environment = deployment.environment() | {
         "PYTHONPATH": str(copy),
         "PIPELINE_SWEEPS": deployment.postgres.uri("empty", "pg8000", "sweeps"),

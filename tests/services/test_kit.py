@@ -1,9 +1,11 @@
 """The files of ``deploy/`` agree with each other; no server is started."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
 
+import prefect.server
 import pytest
 import yaml
 
@@ -42,6 +44,22 @@ def test_files_that_are_named_exist() -> None:
     assert [name for name in sources if not (ROOT / name).exists()] == []
     allowed = (KIT / "Dockerfile.dockerignore").read_text()
     assert [name for name in sources if f"\n!{name}\n" not in allowed] == []
+
+
+def test_templates_of_pools_use_variables_that_prefect_knows() -> None:
+    server = Path(prefect.server.__file__ or "").parent
+    known = json.loads(
+        (server / "api/collections_data/views/aggregate-worker-metadata.json").read_text()
+    )
+    templates = yaml.safe_load((KIT / "prefect.yaml").read_text())["definitions"]
+    for kind in ("docker", "kubernetes"):
+        worker = known[f"prefect-{kind}"][kind]["default_base_job_configuration"]
+        given = templates[kind]["job_variables"]
+        assert set(given) <= set(worker["variables"]["properties"]), kind
+    compose = yaml.safe_load(TEXT)
+    (network,) = templates["docker"]["job_variables"]["networks"]
+    assert network in {f"{compose['name']}_{name}" for name in compose["networks"]}
+    assert templates["docker"]["job_variables"]["image"] == compose["services"]["worker"]["image"]
 
 
 @pytest.mark.parametrize("script", sorted(KIT.glob("*.sh")), ids=lambda path: path.name)

@@ -76,7 +76,7 @@ async def serve(
     if schedule.catch_up:
         await catch_up(known[WEEKLY], schedule)
     watching = asyncio.create_task(
-        watch(known[WEEKLY], incoming, schedule.poll_seconds)
+        watch(f"{retraining.name}/{WEEKLY}", incoming, schedule.poll_seconds)
         if schedule.poll_seconds
         else asyncio.sleep(0)
     )

@@ -27,7 +27,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import StateType
-from prefect.exceptions import ObjectNotFound, PrefectException
+from prefect.exceptions import PrefectException
 
 from flows.incoming import READY, arrived
 from flows.runs import TAKEN_UP
@@ -52,8 +52,10 @@ class Tried:
     run: UUID | None = None
 
 
-async def watch(deployment: UUID, folder: Path, seconds: float) -> None:
-    """Start a run whenever a folder has arrived in ``folder`` and no run is at work; for ever.
+async def watch(name: str, folder: Path, seconds: float) -> None:
+    """Start a run of the deployment ``name`` whenever a folder has arrived in ``folder``.
+
+    ``name`` is ``flow/deployment``. For ever, and never beside a run that is at work; a server that is away is asked again.
 
     A folder that a run has left as it was, because it failed before it came to it, is not tried
     again by itself, only by the next run that starts for another reason. One whose run was
@@ -62,27 +64,29 @@ async def watch(deployment: UUID, folder: Path, seconds: float) -> None:
     tried = Tried()
     while True:
         try:
-            tried = await look(deployment, folder, tried)
+            tried = await look(name, folder, tried)
         except FileNotFoundError:  # a mark that went away between two looks
             pass
-        except (PrefectException, OSError) as error:  # the server restarts: the next look
+        except (PrefectException, HTTPError, OSError) as error:  # the server restarts, say
             log.warning("cannot look for new data: %s", error)
         await asyncio.sleep(seconds)
 
 
-async def look(deployment: UUID, folder: Path, tried: Tried) -> Tried:
+async def look(name: str, folder: Path, tried: Tried) -> Tried:
     """Start a run if there are marks in ``folder`` that none was started for, and none works.
 
     Neither while another flow is at work in the current folder: the run would end as *Cancelled*.
 
     Raises:
-        PrefectException: the server does not answer.
+        PrefectException: the server does not know the deployment, or is not ready.
+        httpx.HTTPError: it does not answer.
         OSError: the folder cannot be read; or a mark has just gone.
     """
     marks = {(f.name, f.with_name(f.name + READY).stat().st_mtime) for f in arrived(folder)}
     if not marks or in_use(Path.cwd()):
         return tried
     async with get_client() as client:
+        deployment = (await client.read_deployment_by_name(name)).id
         last = await _last(client, tried.run) if tried.run else None
         if tried.run and (last is None or last.is_cancelled()):
             tried = Tried(marks=tried.marks - tried.fresh)
@@ -121,20 +125,6 @@ async def _at_work(client: PrefectClient, deployment: UUID) -> bool:
     return bool(runs)
 
 
-async def _watch_beside_a_worker(name: str, folder: Path, seconds: float) -> None:
-    while True:
-        try:
-            async with get_client() as client:
-                found = await client.read_deployment_by_name(name)
-            break
-        except ObjectNotFound:
-            raise ValueError(f"no deployment {name} on the server: prefect deploy --all") from None
-        except (PrefectException, OSError, HTTPError) as error:
-            log.warning("cannot look for new data: %s", error)
-        await asyncio.sleep(seconds)
-    await watch(found.id, folder, seconds)
-
-
 def main() -> int:
     """Watch the current folder's ``flows.incoming`` until stopped, or the worker ends."""
     parser = argparse.ArgumentParser(
@@ -146,11 +136,8 @@ def main() -> int:
     end_with(int(os.environ.get(SCHEDULER_VARIABLE, 0)))
     config = load()
     if config.schedule.poll_seconds:
-        asyncio.run(
-            _watch_beside_a_worker(
-                chosen.deployment, Path(config.flows.incoming), config.schedule.poll_seconds
-            )
-        )
+        folder = Path(config.flows.incoming)
+        asyncio.run(watch(chosen.deployment, folder, config.schedule.poll_seconds))
     return 0
 
 

@@ -1,5 +1,6 @@
 """Folders of new data: what the sensor starts a run for, and what stays for which run."""
 
+import asyncio
 import signal
 import subprocess
 import time
@@ -7,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
+from flows.sensor import watch
 from flows.workspace import sole_pipeline
 from tests.flows.programs import hanging, output, recorded, wait_for
 from tests.flows.test_schedule import call, run_on_demand, state
@@ -118,3 +121,20 @@ def test_data_that_find_no_room_stay_for_the_next_run(workspace: Path, launch: L
     assert (workspace / "behaviour.txt").read_text() == "succeed with may"
     process.send_signal(signal.SIGTERM)
     assert process.wait(120) == 0, output(workspace)
+
+
+def test_a_server_that_is_away_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "may").mkdir()
+    (tmp_path / "may.ready").touch()
+
+    async def look_for_a_while() -> None:
+        async with asyncio.timeout(8):
+            await watch("retraining/weekly", tmp_path, 0.2)
+
+    away = {PREFECT_API_URL: "http://127.0.0.1:1/api", PREFECT_CLIENT_MAX_RETRIES: 0}
+    with temporary_settings(away), pytest.raises(TimeoutError):
+        asyncio.run(look_for_a_while())
+    assert caplog.text.count("cannot look for new data") > 1

@@ -1,6 +1,7 @@
 """A worker is stopped or killed in the middle of a training, or its run is cancelled."""
 
 import signal
+import subprocess
 from pathlib import Path
 
 import psutil
@@ -13,16 +14,23 @@ from tests.services.processes import tail, wait_for
 pytestmark = pytest.mark.services
 
 
+def training_at_work(
+    deployment: Deployment, copy: Path, worker: "subprocess.Popen[bytes]"
+) -> tuple[str, list[psutil.Process]]:
+    """A run whose stage goes on until ``wait.txt`` is gone, and all processes below ``worker``."""
+    (copy / "wait.txt").touch()
+    run = deployment.start("training/on-demand")
+    wait_for((copy / "working.txt").exists, 120, copy.parent / "worker.log")
+    return run, psutil.Process(worker.pid).children(recursive=True)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_run_of_a_worker_that_ended_is_taken_up_by_the_next(
     number: signal.Signals, deployment: Deployment, copy: Path
 ) -> None:
     log = copy.parent / "worker.log"
-    (copy / "wait.txt").touch()
     with working(deployment, copy) as worker:
-        run = deployment.start("training/on-demand")
-        wait_for((copy / "working.txt").exists, 120, log)
-        below = psutil.Process(worker.pid).children(recursive=True)
+        run, below = training_at_work(deployment, copy, worker)
         assert len(below) >= 4  # the flow, the leash, dvc, the stage
         worker.send_signal(number)
         worker.wait(60)
@@ -46,11 +54,8 @@ def test_run_that_is_cancelled_ends_and_leaves_no_process(
     deployment: Deployment, copy: Path
 ) -> None:
     log = copy.parent / "worker.log"
-    (copy / "wait.txt").touch()
     with working(deployment, copy) as worker:
-        run = deployment.start("training/on-demand")
-        wait_for((copy / "working.txt").exists, 120, log)
-        below = psutil.Process(worker.pid).children(recursive=True)
+        run, below = training_at_work(deployment, copy, worker)
         below = [one for one in below if "flows.sensor" not in one.cmdline()]
         deployment.ask(f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
         wait_for(lambda: deployment.state(run)["type"] == "CANCELLED", 120, log)

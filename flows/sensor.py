@@ -55,7 +55,8 @@ class Tried:
 async def watch(name: str, folder: Path, seconds: float) -> None:
     """Start a run of the deployment ``name`` whenever a folder has arrived in ``folder``.
 
-    ``name`` is ``flow/deployment``. For ever, and never beside a run that is at work; a server that is away is asked again.
+    ``name`` is ``flow/deployment``. For ever, and never beside a run that is at work; a server
+    that is away is asked again.
 
     A folder that a run has left as it was, because it failed before it came to it, is not tried
     again by itself, only by the next run that starts for another reason. One whose run was

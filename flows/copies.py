@@ -7,7 +7,6 @@ same settings.
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -56,9 +55,9 @@ def own_copy(
 
 
 def copy_environment(root: Path) -> dict[str, str]:
-    """Environment of stages in a copy: their checkpoints and runs belong to ``root``."""
+    """Environment of stages in a copy: checkpoints and runs are kept where those of ``root`` are."""
     given = environment_of(root, "")
-    lasting = os.environ.get("DVC_ROOT", str(root))  # where a worker's runs are clones, that folder
+    lasting = str(store_address.store_root())  # where a worker's runs are clones, its own folder
     return given | {"DVC_ROOT": lasting, "MLFLOW_TRACKING_URI": store_address.tracking_uri()}
 
 

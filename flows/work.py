@@ -55,10 +55,8 @@ def run_stages(
     for stage in stage_names(place.root):
         step = with_retries(run_dvc_stage, config).with_options(name=stage)
         names.append(str(ended(step(stage, place, return_state=True))))
-        if (
-            names[-1] == STATE_NAMES["ran"]
-        ):  # at once: a later one may fail, and a clone is gone then
-            push_shared(place, config)
+        if names[-1] == STATE_NAMES["ran"]:
+            push_shared(place, config)  # at once: a later one may fail, and a clone is gone then
         if after and stage in after:
             after[stage](names[-1])
     return names

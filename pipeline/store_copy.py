@@ -79,11 +79,10 @@ def _require_usable(target: str) -> None:
         ) from error
     except SQLAlchemyError as error:
         raise store_address.unusable(target, error) from error
-    except (
-        AttributeError
-    ) as error:  # pg8000 encodes the password before it asks whether there is one
+    except AttributeError as error:
         if urlsplit(target).password:
             raise
+        # pg8000 encodes a password before it asks whether there is one
         raise TrackingError(
             f"{without_password(target)} wants a password: set PGPASSWORD, or write it into the"
             " address (postgresql+pg8000://USER:PASSWORD@HOST/DATABASE)"

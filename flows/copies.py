@@ -55,7 +55,7 @@ def own_copy(
 
 
 def copy_environment(root: Path) -> dict[str, str]:
-    """Environment of stages in a copy: checkpoints and runs are kept where those of ``root`` are."""
+    """Environment of stages in a copy; checkpoints and runs go where those of ``root`` are."""
     given = environment_of(root, "")
     lasting = str(store_address.store_root())  # where a worker's runs are clones, its own folder
     return given | {"DVC_ROOT": lasting, "MLFLOW_TRACKING_URI": store_address.tracking_uri()}

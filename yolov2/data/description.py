@@ -19,6 +19,7 @@ from yolov2.config import DataConfig
 from yolov2.data.class_names import read_class_names
 from yolov2.data.description_file import DescriptionFile, read_description_file
 from yolov2.data.image_files import list_images, locate
+from yolov2.yaml_aliases import shown
 
 SPLITS = ("train", "val", "test")
 """The splits in the order of the tables."""
@@ -115,8 +116,11 @@ def _entries(document: DescriptionFile, split: str) -> list[str]:
     entries = value if isinstance(value, list) else [value] if value not in (None, "") else []
     for entry in entries:
         if not isinstance(entry, str) or not entry.strip():
+            number = not isinstance(entry, str | list | dict)
             raise document.error(
-                split, f"must be a folder, a list of folders or a .txt file, not {entry!r}"
+                split,
+                f"must be a folder, a list of folders or a .txt file, not {shown(entry)}"
+                + (": put it in quotes if that is its name" if number else ""),
             )
     return entries
 
@@ -128,7 +132,7 @@ def _find_root(document: DescriptionFile, entries: list[str]) -> Path:
     if value in (None, ""):
         return own
     if not isinstance(value, str):
-        raise document.error("path", f"must be a folder, not {value!r}")
+        raise document.error("path", f"must be a folder, not {shown(value)}")
     path = Path(value).expanduser()
     datasets = Path(os.environ.get("YOLOV2_DATASETS_DIR", "../datasets"))
     tried = [Path(os.path.abspath(base / path)) for base in (Path.cwd(), own, datasets)]

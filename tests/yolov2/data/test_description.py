@@ -1,5 +1,8 @@
+import json
 import os
 import re
+import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -184,10 +187,46 @@ def test_label_path(image: str, label: str) -> None:
         ("train: images\nnames: {0: a, 2: b}\n", ":2: names: class numbers must run from 0 to 1"),
         ("train: images\nnames: {0: a, 0: b}\n", ":2: 0: given twice, first on line 2"),
         ("train: images\nnames: [yes, no]\n", ":2: names: class 0 is True for YAML, not text"),
+        (
+            "train: images\nnames: [a, 007]\n",
+            ":2: names: class 1 is 007 (7 for YAML), not text: put",
+        ),
+        ("train: images\nnames: [010]\n", ":2: names: class 0 is 010 (8 for YAML), not text: put"),
+        ("train: images\nnames: [12:30]\n", ":2: names: class 0 is 12:30 (750 for YAML), not text"),
+        ("train: images\nnames: [1_000]\n", ":2: names: class 0 is 1_000 (1000 for YAML), not te"),
+        ("train: images\nnames: [0x1F]\n", ":2: names: class 0 is 0x1F (31 for YAML), not text"),
+        ("train: images\nnames: {a: +5}\n", ":2: names: class numbers must run from 0 to 0"),
+        ("train: images\nnames: {0: +5}\n", ":2: names: class 0 is +5 (5 for YAML), not text: put"),
+        (
+            "train: images\nnames: {0: a, 01: b}\n",
+            ":2: names: class number 01 (1 for YAML): write 1",
+        ),
+        (
+            "train: images\nnc: 010\n",
+            ":2: nc: must be the number of classes (1 to 1,000,000), not 010 (8",
+        ),
+        (
+            "train: images\nnc: 2500000\n",
+            ":2: nc: must be the number of classes (1 to 1,000,000), no",
+        ),
+        (
+            "train: 12:30\nnc: 1\n",
+            ":1: train: must be a folder, a list of folders or a .txt file, not 12:30",
+        ),
+        ("train: 2024\nnc: 1\n", "not 2024: put it in quotes if that is its name"),
+        (
+            'train: images\nnames:\n- "\\ud83d"\n',
+            ":3: not valid YAML: half a character, '\\ud83d': write the whole one",
+        ),
+        (
+            "train: images\nnames: &a [x, *a]\n",
+            ":2: names: the alias *name stands inside what it nam",
+        ),
+        ("names: " + "[" * 999 + "]" * 999, "not valid YAML: "),
         ("train: images\nnames: [a, ' ']\n", ":2: names: class 1 has an empty name"),
         ("train: images\nnames: cat\n", ":2: names: must be a list of class names, not 'cat'"),
         ("train: images\nnames: []\n", ":2: names: must be a list of class names, not []"),
-        ("train: images\nnc: 0\n", ":2: nc: must be the number of classes (1 or more), not 0"),
+        ("train: images\nnc: 0\n", ":2: nc: must be the number of classes (1 to 1,000,000), not 0"),
         ("train: images\n", "names is missing"),
         ("names: [a]\n", "no split: give at least train"),
         ("names: [a]\ntrain: [1]\n", ":2: train: must be a folder, a list of folders or a .txt"),
@@ -231,6 +270,62 @@ def test_name_that_is_not_utf8(tmp_path: Path) -> None:
     except OSError:
         pytest.skip("the file system takes UTF-8 names only")
     fails(file, ":1: train: the name of the image", "\\udce9.jpg' is not UTF-8: rename it")
+
+
+def bomb(key: str, levels: int) -> str:
+    """A description whose ``key`` says ``x`` nine to the power of ``levels`` times."""
+    names = [f"a{level}" for level in range(levels)]
+    lines = [f"{names[0]}: &{names[0]} [{', '.join(['x'] * 9)}]"]
+    lines += [
+        f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]" for before, name in pairwise(names)
+    ]
+    return "\n".join([*lines, f"{key}: *{names[-1]}\n"])
+
+
+@pytest.mark.parametrize("levels", [7, 60])
+@pytest.mark.parametrize("key", ["names", "train", "path", "nc"])
+def test_aliases_cannot_blow_up(tmp_path: Path, key: str, levels: int) -> None:
+    start = time.process_time()
+    rest = {"train": "images", "names": "[a]", "path": ".", "nc": "1"}
+    text = "".join(f"{name}: {value}\n" for name, value in rest.items() if name != key)
+    file = write(tmp_path, text + bomb(key, levels), "images/a.jpg")
+    with pytest.raises(
+        ValueError, match=r"data.yaml:\d+: \w+: its aliases \(\*name\) repeat"
+    ) as error:
+        read_description(file)
+    assert len(str(error.value)) < 300 + len(str(tmp_path))
+    assert time.process_time() - start < 2
+
+
+def test_aliases_are_allowed_in_reason(tmp_path: Path) -> None:
+    text = (
+        "more: &more [images/a, images/b]\ntrain: *more\nnames: &n [x, &y z]\nold: [*n, *n, *y]\n"
+    )
+    file = write(tmp_path, text, "images/a/1.jpg", "images/b/2.jpg")
+    assert read_description(file).class_names == ("x", "z")
+
+
+def test_long_values_are_cut_in_messages(tmp_path: Path) -> None:
+    file = write(tmp_path, f"train: images\nnames: {'n' * 200_000}\n")
+    with pytest.raises(ValueError, match="must be a list of class names, not 'nnn") as error:
+        read_description(file)
+    assert len(str(error.value)) < 300 + len(str(tmp_path))
+
+
+def test_a_description_written_as_json(tmp_path: Path) -> None:
+    names = ["猫", "😀", "é", "a\\b"]
+    text = json.dumps({"train": "images/😀", "names": names})
+    assert "\\ud83d\\ude00" in text  # JSON has no other way to write it in ASCII
+    description = read_description(write(tmp_path, text, "images/😀/1.jpg"))
+    assert description.class_names == tuple(names)
+    assert names_of(description, "train") == ["images/😀/1.jpg"]
+    text = json.dumps({"train": "images/😀", "names": {"0": "😀"}})
+    assert read_description(write(tmp_path, text)).class_names == ("😀",)
+
+
+def test_whole_numbers_are_names_as_they_are_written(tmp_path: Path) -> None:
+    file = write(tmp_path, "train: images\nnames: [0, 10, '007', '12:30', 08]\n", "images/a.jpg")
+    assert read_description(file).class_names == ("0", "10", "007", "12:30", "08")
 
 
 # --- what DVC watches

@@ -3,6 +3,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +16,7 @@ from pipeline.data_docs import make_self_contained
 from pipeline.expectations import run_expectations
 from pipeline.validate import main
 from tests.datasets import picture, write_dataset
-from yolov2.config import Policy, ValidateConfig
+from yolov2.config import EdgePolicy, ValidateConfig
 from yolov2.data.checks import judge
 from yolov2.data.description import read_description
 from yolov2.data.problems import KINDS, DataError, Kind
@@ -34,7 +35,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     return tmp_path
 
 
-def configure(config: str = "pets/data.yaml", root: str = ".", **policy: Policy) -> None:
+def configure(config: str = "pets/data.yaml", root: str = ".", **policy: EdgePolicy) -> None:
     text = {"data": {"config": config, "root": root}, "validate": policy}
     paths.PARAMS.write_text(json.dumps(text), encoding="utf-8")
 
@@ -86,6 +87,41 @@ def test_edges_agree_to_the_last_digit(tmp_path: Path) -> None:
     assert 0 < len(problems) < len(boxes)
     assert sum(one.unexpected for one in verdicts) == len(problems)
     assert "duplicate" not in {one.kind for one in verdicts}
+
+
+def test_smallest_size_and_middle_agree_to_the_last_digit(tmp_path: Path) -> None:
+    sizes = [0.001 + step * 2e-19 for step in range(-3, 4)]
+    lines = [f"0 0.5 0.5 {size!r} 0.5" for size in sizes]
+    lines += [f"0 0.5 0.5 0.5 {size * 1.5!r}" for size in sizes]  # of 48 x 32 pixels
+    lines += [f"0 {middle!r} 0.5 0.05 0.5" for middle in (1.0, 1.0 + 2**-52, 0.0, -1e-300)]
+    write_dataset(tmp_path, {"train": {"a": "\n".join(lines)}})
+    raw = read_raw_tables(read_description(tmp_path / "data.yaml"))
+    config = ValidateConfig(duplicate="ignore", edge_tolerance=0.1)
+    verdicts = run_expectations(raw, config).verdicts
+    problems = judge(raw, config)[1]
+    found = Counter(problem.kind for problem in problems)
+    assert found["outside_image"] == 2
+    assert 0 < found["zero_size"] < 2 * len(sizes)
+    broken: Counter[Kind] = Counter()
+    for one in verdicts:
+        broken[one.kind] += one.unexpected
+    assert broken == found
+
+
+def test_clip_lets_through_and_counts(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = {"a": GOOD + "0 0.9 0.5 0.3 0.1\n0 1.3 0.5 0.2 0.2\n"}
+    write_dataset(workspace / "pets", {"train": labels})
+    configure(outside_image="clip")
+    main()
+    out = capsys.readouterr().out.splitlines()
+    assert out[:2] == [
+        "train: 1 images, 2 boxes; left out: 1 lines",
+        "warnings: 2 outside_image",
+    ]
+    assert LabelTables.read(paths.ARTIFACTS).labels["w"].tolist() == pytest.approx([0.25, 0.25])
+    report = read_report()
+    assert [one["policy"] for one in report["problems"]] == ["clip", "clip"]
+    assert report["passed"] is True
 
 
 def test_good_data_goes_through(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:

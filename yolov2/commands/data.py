@@ -56,14 +56,17 @@ def load_data(args: argparse.Namespace) -> Data:
 
 def advice(problems: Sequence[Problem]) -> str:
     """How to go on in spite of ``problems``."""
-    options = " ".join(f"--{kind.replace('_', '-')} drop" for kind in count_kinds(problems))
+    options = " ".join(
+        f"--{kind.replace('_', '-')} {'clip' if kind == 'outside_image' else 'drop'}"
+        for kind in count_kinds(problems)
+    )
     return f"Correct them, or decide what is to be done, for example: {options}"
 
 
 def counted(problems: Sequence[Problem]) -> list[str]:
     """A line for each policy and kind of problem."""
     lines = []
-    for policy in ("error", "drop", "warn"):
+    for policy in ("error", "drop", "clip", "warn"):
         some = [problem for problem in problems if problem.policy == policy]
         lines += [f"{count} {kind}: {policy}" for kind, count in count_kinds(some).items()]
     return lines

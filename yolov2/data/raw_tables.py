@@ -27,8 +27,9 @@ class RawTables:
     relative to the data root), ``label_file``, ``status`` (ok, missing, unreadable), ``reason``,
     ``width``, ``height`` (pixels; 0 unless ok), ``md5``.
     ``boxes``, one row a well-formed line: ``row`` (of ``images``), ``line``, ``class_id``, ``cx``,
-    ``cy``, ``w``, ``h`` as written, and the edges ``left``, ``top``, ``right``, ``bottom`` that
-    follow from them.
+    ``cy``, ``w``, ``h`` as written, and what follows from them: the edges ``left``, ``top``,
+    ``right``, ``bottom``, and ``canvas_w``, ``canvas_h``, width and height as shares of the image's
+    longer side (as written where the image is not ok).
     ``bad_lines``: row of ``images``, and what is wrong.
     """
 
@@ -68,10 +69,11 @@ def read_raw_tables(description: DataDescription, progress: Progress | None = No
         if progress is not None:
             progress(row + 1, len(images))
     _refuse_unlabelled(table, found, description)
+    images_table = pd.concat([table, _image_columns(probes)], axis=1)
     return RawTables(
         class_names=description.class_names,
-        images=pd.concat([table, _image_columns(probes)], axis=1),
-        boxes=_box_table(blocks),
+        images=images_table,
+        boxes=_box_table(blocks, images_table[["width", "height"]].to_numpy()),
         bad_lines=tuple(bad_lines),
     )
 
@@ -132,15 +134,21 @@ def _image_columns(probes: Sequence[ImageProbe]) -> pd.DataFrame:
     )
 
 
-def _box_table(blocks: Sequence[NDArray[np.float64]]) -> pd.DataFrame:
-    """One frame of the rows (N, 6) line, class, cx, cy, w, h of each image in turn."""
+def _box_table(blocks: Sequence[NDArray[np.float64]], sizes: NDArray[np.int32]) -> pd.DataFrame:
+    """One frame of the rows (N, 6) line, class, cx, cy, w, h of each image in turn.
+
+    ``sizes`` (I, 2) are the images' widths and heights in pixels, 0 where they are not known.
+    """
+    row = np.repeat(np.arange(len(blocks)), [len(block) for block in blocks])
+    known = np.maximum(sizes, 1)
+    across, down = (known / known.max(axis=1, keepdims=True))[row].T  # each (N,)
     line, class_id, cx, cy, w, h = np.concatenate(blocks).T  # each (N,)
     centre, half = np.array([cx, cy]), np.abs([w, h]) / 2  # (2, N)
     with np.errstate(over="ignore"):  # a box as large as the numbers go is outside all the same
         (left, top), (right, bottom) = centre - half, centre + half  # each (N,)
     return pd.DataFrame(
         {
-            "row": np.repeat(np.arange(len(blocks)), [len(block) for block in blocks]),
+            "row": row,
             "line": line.astype(np.int32),
             "class_id": class_id.astype(np.int32),
             "cx": cx,
@@ -151,5 +159,7 @@ def _box_table(blocks: Sequence[NDArray[np.float64]]) -> pd.DataFrame:
             "top": top,
             "right": right,
             "bottom": bottom,
+            "canvas_w": w * across,
+            "canvas_h": h * down,
         }
     )

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from pipeline import paths
 from pipeline.data_docs import make_self_contained
 from pipeline.expectations import run_expectations
 from pipeline.validate import main
 from tests.datasets import picture, write_dataset
+from yolov2 import cli
 from yolov2.config import EdgePolicy, ValidateConfig
 from yolov2.data.checks import judge
 from yolov2.data.description import read_description
@@ -183,6 +185,23 @@ def test_policies_let_through_and_count(
     broken = {one["kind"]: one["policy"] for one in report["expectations"] if not one["passed"]}
     assert broken == {"duplicate": "warn", "zero_size": "drop", "unreadable_image": "drop"}
     assert report["passed"] is True
+
+
+def test_files_of_several_pictures_are_noted(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_dataset(workspace / "pets", {"train": {"a": GOOD, "b": GOOD}})
+    pages = [Image.new("RGB", (9, 9)), Image.new("RGB", (9, 9), "red")]
+    (workspace / "pets/images/train/b.jpg").unlink()
+    pages[0].save(workspace / "pets/images/train/b.tif", save_all=True, append_images=pages[1:])
+    configure()
+    main()
+    note = "images/train/b.tif: holds 2 pictures, only the first is looked at"
+    assert capsys.readouterr().out.splitlines()[0] == f"note: {note}"
+    assert read_report()["notes"] == [note]
+    assert note in (paths.DATA_DOCS / "index.html").read_text(encoding="utf-8")
+    assert cli.main(["validate", "--data", "pets/data.yaml"]) == 0
+    assert f"note: {note}" in capsys.readouterr().out.splitlines()
 
 
 def test_everything_ignored(workspace: Path) -> None:

@@ -106,6 +106,12 @@ def format_problems(problems: Sequence[Problem], limit: int = 50, report: str | 
     return "\n".join(lines)
 
 
+def format_notes(notes: Sequence[str], limit: int = 10) -> list[str]:
+    """A line for each of the first ``limit`` notes, and one that counts the others."""
+    lines = [f"note: {_plain(note)}" for note in notes[:limit]]
+    return [*lines, f"note: … and {len(notes) - limit} more"] if len(notes) > limit else lines
+
+
 def _plain(text: str) -> str:
     """``text`` with its control characters written out: safe for a terminal, on one line."""
     return "".join(

@@ -30,20 +30,22 @@ class RawTables:
     ``cy``, ``w``, ``h`` as written, and what follows from them: the edges ``left``, ``top``,
     ``right``, ``bottom``, and ``canvas_w``, ``canvas_h``, width and height as shares of the image's
     longer side (as written where the image is not ok).
-    ``bad_lines``: row of ``images``, and what is wrong.
+    ``bad_lines``: row of ``images``, and what is wrong. ``notes``: what a person should know.
     """
 
     class_names: tuple[str, ...]
     images: pd.DataFrame
     boxes: pd.DataFrame
     bad_lines: tuple[tuple[int, BadLine], ...]
+    notes: tuple[str, ...] = ()
 
 
 def read_raw_tables(description: DataDescription, progress: Progress | None = None) -> RawTables:
     """Read every image and label file of ``description``.
 
     Raises:
-        ValueError: label files would lie outside the data root, or a split has none at all.
+        ValueError: label files would lie outside the data root, a split has none at all, or one
+            belongs to two images.
     """
     images = [path for paths in description.images.values() for path in paths]
     labels = [label_path(image) for image in images]
@@ -69,12 +71,18 @@ def read_raw_tables(description: DataDescription, progress: Progress | None = No
         if progress is not None:
             progress(row + 1, len(images))
     _refuse_unlabelled(table, found, description)
+    _refuse_shared_labels(table[found], description)
     images_table = pd.concat([table, _image_columns(probes)], axis=1)
     return RawTables(
         class_names=description.class_names,
         images=images_table,
         boxes=_box_table(blocks, images_table[["width", "height"]].to_numpy()),
         bad_lines=tuple(bad_lines),
+        notes=tuple(
+            f"{image}: {probe.note}"
+            for image, probe in zip(table["image"], probes, strict=True)
+            if probe.note
+        ),
     )
 
 
@@ -114,6 +122,20 @@ def _refuse_unlabelled(
                 f" has a label file; the first would be '{first}' in {description.root}: put the"
                 f" labels there, or take {split} out"
             )
+
+
+def _refuse_shared_labels(labelled: pd.DataFrame, description: DataDescription) -> None:
+    """``a.jpg`` and ``a.png`` would both have the boxes of ``a.txt``, which are of one of them."""
+    again = labelled[labelled.duplicated("label_file")]
+    if again.empty:
+        return
+    second = again.iloc[0]
+    first = labelled[labelled["label_file"] == second["label_file"]].iloc[0]
+    more = f", and {len(again) - 1} more images with others" if len(again) > 1 else ""
+    raise ValueError(
+        f"{description.file}: '{first['image']}' and '{second['image']}' share the label file"
+        f" '{second['label_file']}'{more}: rename one, with a label file of its own, or remove it"
+    )
 
 
 def _unreadable(reason: str) -> BadLine:

@@ -375,6 +375,30 @@ def test_garbage_images(tmp_path: Path) -> None:
     assert kept(tables) == [("labels/train/good.txt", 1)]
 
 
+def test_images_that_share_a_label_file_are_refused(tmp_path: Path) -> None:
+    file = write_dataset(
+        tmp_path,
+        {"train": {"a": GOOD, "b": None, "c": GOOD, "d": GOOD}},
+        images={
+            **{"train/a.png": picture(form="PNG"), "train/b.png": picture(form="PNG")},
+            **{"train/c.JPG": picture(), "train/c.png": picture(form="PNG")},
+        },
+    )
+    with pytest.raises(
+        ValueError,
+        match=re.escape(
+            f"{file}: 'images/train/a.jpg' and 'images/train/a.png' share the label file"
+            " 'labels/train/a.txt', and 2 more images with others: rename one, with a"
+            " label file of its own, or remove it"
+        ),
+    ):
+        load(tmp_path, ValidateConfig())
+    for name in ("a.png", "c.png", "c.JPG"):
+        (tmp_path / "images/train" / name).unlink()
+    # nobody says anything of b.jpg and b.png
+    assert len(load(tmp_path, ValidateConfig())[0].images) == 5
+
+
 def test_split_without_labels_or_images_left(tmp_path: Path) -> None:
     write_dataset(tmp_path, {"train": {"a": GOOD}, "val": {"b": None, "c": None}})
     with pytest.raises(ValueError, match="val: none of its 2 images has a label file; the first"):

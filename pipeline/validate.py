@@ -17,6 +17,7 @@ from pipeline import paths
 from pipeline.data_docs import make_self_contained
 from pipeline.expectations import render_page, run_expectations
 from pipeline.params.schema import Params, load
+from pipeline.splits import check_train
 from pipeline.stage import run_stage
 from pipeline.validation_report import Outcome, front_page, report
 from yolov2.data.checks import judge
@@ -44,6 +45,7 @@ def examine(params: Params) -> Outcome:
         ValueError: the description is wrong, or DVC would not see the data change.
     """
     description = read_description(Path(params.data.config))
+    check_train(description)
     check_watched(description, params.data)
     with tqdm(disable=None, leave=False, unit="image") as bar:
 

@@ -123,6 +123,23 @@ def test_use_full_names_the_data_and_keeps_the_old_file(
     assert Path("params.yaml.bak").read_text() == "# mine\n"
 
 
+def test_use_says_which_splits_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    only_train = write_dataset(Path("a"), {"train": {"a": "0 .5 .5 .2 .2"}})
+    use_preset("full", only_train)
+    assert "note: the data set has no val split (it has: train): move" in capsys.readouterr().out
+    roboflow = write_dataset(Path("b"), {"train": {"a": ""}, "val": {"b": ""}})
+    roboflow.write_text(roboflow.read_text() + "test: ../test/images\n")
+    use_preset("full", roboflow)
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].startswith("note: b/data.yaml:4: test: '../test/images' not found under")
+    assert load(Path("params.yaml")).evaluate.split == "val"
+    with pytest.raises(ValueError, match="c/data.yaml: train is missing: the pipeline learns"):
+        use_preset("full", write_dataset(Path("c"), {"val": {"a": ""}}))
+
+
 def test_full_without_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match="name it with --data"):

@@ -15,6 +15,7 @@ from PIL import Image
 from pipeline import paths
 from pipeline.data_docs import make_self_contained
 from pipeline.expectations import run_expectations
+from pipeline.splits import check_split
 from pipeline.validate import main
 from tests.datasets import picture, write_dataset
 from yolov2 import cli
@@ -202,6 +203,56 @@ def test_files_of_several_pictures_are_noted(
     assert note in (paths.DATA_DOCS / "index.html").read_text(encoding="utf-8")
     assert cli.main(["validate", "--data", "pets/data.yaml"]) == 0
     assert f"note: {note}" in capsys.readouterr().out.splitlines()
+
+
+def test_a_test_split_that_no_stage_needs_may_be_missing(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_dataset(workspace / "pets", {"train": {"a": GOOD}, "val": {"b": GOOD}})
+    file.write_text(file.read_text() + "test: ../test/images\n")
+    configure()
+    main()
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].startswith("note: pets/data.yaml:4: test: '../test/images' not found under the")
+    assert out[1:] == ["train: 1 images, 1 boxes", "val: 1 images, 1 boxes"]
+    tables = LabelTables.read(paths.ARTIFACTS)
+    with pytest.raises(ValueError, match="no test split") as error:
+        check_split(tables, "test")
+    assert str(error.value) == (
+        "the data set has no test split (it has: train, val): evaluate another one with"
+        " `-S evaluate.split=val` or in params.yaml"
+    )
+    check_split(tables, "val")
+
+
+def test_a_data_set_without_train_is_not_for_the_pipeline(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_dataset(workspace / "pets", {"test": {"a": GOOD}})
+    configure()
+    with pytest.raises(ValueError, match="train is missing") as error:
+        main()
+    assert str(error.value) == (
+        "pets/data.yaml: train is missing: the pipeline learns from its images: add `train:` (a"
+        " folder, a list of folders or a .txt file)"
+    )
+    # measuring needs no more than what is measured
+    assert cli.main(["validate", "--data", "pets/data.yaml"]) == 0
+    assert "note: no train split" in capsys.readouterr().out
+
+
+def test_a_data_set_of_train_alone_is_told_to_make_val(workspace: Path) -> None:
+    write_dataset(workspace / "pets", {"train": {"a": GOOD}})
+    configure()
+    main()
+    for split in ("test", "val"):
+        with pytest.raises(ValueError, match="has no") as error:
+            check_split(LabelTables.read(paths.ARTIFACTS), split)
+        assert str(error.value) == (
+            f"the data set has no {split} split (it has: train): move some of its images, a tenth"
+            " to a fifth, to a split of their own, name it under `val:` in the description, and set"
+            " evaluate.split to val: a score on images that were learnt says nothing"
+        )
 
 
 def test_everything_ignored(workspace: Path) -> None:

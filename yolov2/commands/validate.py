@@ -39,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
     for split in images["split"].unique():
         boxes = int((labels["split"] == split).sum())
         print(f"{split}: {int((images['split'] == split).sum())} images, {boxes} boxes")
+    if "train" not in data.tables.splits:
+        print("note: no train split: good to be measured on, not to be trained on")
     stopping = errors(data.problems)
     print(advice(stopping) if stopping else "no mistakes that stop")
     return 1 if stopping else 0

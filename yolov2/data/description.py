@@ -7,7 +7,7 @@ read; ``download`` in particular is never executed.
 
 A relative ``path`` is looked for below the working directory, then below the description's
 folder, then below the datasets folder (``YOLOV2_DATASETS_DIR``, by default ``../datasets``); the
-first of these folders that has the splits is the data root. A split that starts with ``../`` and
+first of these folders that has most of the splits is the data root. A split that starts with ``../`` and
 does not exist is looked for without it, as data sets exported by Roboflow need.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from yolov2.config import DataConfig
 from yolov2.data.class_names import read_class_names
 from yolov2.data.description_file import DescriptionFile, read_description_file
-from yolov2.data.image_files import list_images, locate
+from yolov2.data.image_files import list_images, locate, nothing_there
 from yolov2.yaml_aliases import shown
 
 SPLITS = ("train", "val", "test")
@@ -33,17 +33,22 @@ class DataDescription:
     """What a description says, resolved.
 
     ``root`` is absolute and free of links; ``images`` has the absolute image paths of each split
-    that is given, sorted. They lie below ``root``; whether they exist is not checked.
+    that is given, sorted. They lie below ``root``; whether they exist is not checked. ``notes``
+    are what a person should know.
     """
 
     file: Path
     root: Path
     class_names: tuple[str, ...]
     images: dict[str, tuple[Path, ...]]
+    notes: tuple[str, ...] = ()
 
 
 def read_description(file: Path) -> DataDescription:
     """Read and check the description ``file`` and list the images of its splits.
+
+    Exports of data sets name a test split whether they have one or not, and no training needs it:
+    one of which nothing is there is noted and left out.
 
     Raises:
         ValueError: naming file, line, key and value: not YAML, no or contradicting class names,
@@ -57,14 +62,23 @@ def read_description(file: Path) -> DataDescription:
     if not entries:
         raise ValueError(f"{file}: no split: give at least train (a folder of images)")
     given_root = _find_root(document, [entry for given in entries.values() for entry in given])
-    images = {}
+    images, notes = {}, []
     for split, given in entries.items():
         try:
             images[split] = list_images(given, given_root)
         except ValueError as error:
-            raise document.error(split, str(error)) from None
+            why = document.error(split, str(error))
+            if split != "test" or not images or not nothing_there(given, given_root):
+                raise why from None
+            notes.append(f"{why}: the data set has no test split")
     _refuse_shared(document, images)
-    return DataDescription(file=file, root=given_root.resolve(), class_names=names, images=images)
+    return DataDescription(
+        file=file,
+        root=given_root.resolve(),
+        class_names=names,
+        images=images,
+        notes=tuple(notes),
+    )
 
 
 def label_path(image: Path) -> Path:
@@ -138,9 +152,6 @@ def _find_root(document: DescriptionFile, entries: list[str]) -> Path:
     tried = [Path(os.path.abspath(base / path)) for base in (Path.cwd(), own, datasets)]
     tried = list(dict.fromkeys(tried))
     found = [folder for folder in tried if folder.is_dir()]
-    for folder in found:
-        if all(locate(folder, entry) for entry in entries):
-            return folder
     if not found:
         places = ", ".join(str(folder) for folder in tried)
         raise document.error(
@@ -148,7 +159,10 @@ def _find_root(document: DescriptionFile, entries: list[str]) -> Path:
             f"folder '{value}' not found; looked for {places}: put the data there or correct path"
             " (nothing is downloaded)",
         )
-    return found[0]
+    # the first of those that have most
+    return max(
+        found, key=lambda folder: sum(locate(folder, entry) is not None for entry in entries)
+    )
 
 
 def _refuse_shared(document: DescriptionFile, images: dict[str, tuple[Path, ...]]) -> None:

@@ -17,6 +17,10 @@ SIDE_SUFFIXES = frozenset(
 """Endings that tools leave beside images (lists, caches, other annotation forms): passed over."""
 
 
+class NothingThereError(ValueError):
+    """An entry of a split names nothing that exists, or nothing with images in it."""
+
+
 def locate(root: Path, entry: str) -> Path | None:
     """The file or folder that ``entry`` of a split names below ``root``; ``None``: there is none.
 
@@ -38,19 +42,19 @@ def list_images(entries: Sequence[str], root: Path) -> tuple[Path, ...]:
     are followed; whether a file exists and can be decoded is not looked at.
 
     Raises:
-        ValueError: an entry that is missing or empty, a file that is no image, an image outside
-            ``root`` or named twice.
+        NothingThereError: an entry that is missing or empty.
+        ValueError: a file that is no image, an image outside ``root`` or named twice.
     """
     names: list[str] = []
     for entry in entries:
         source = locate(root, entry)
         if source is None:
-            raise ValueError(f"'{entry}' not found under the data root {root}")
+            raise NothingThereError(f"'{entry}' not found under the data root {root}")
         if not (source.is_dir() or source.resolve().is_relative_to(root.resolve())):
             raise ValueError(f"the list '{source}' lies outside the data root {root}")
         found = _images_of(source, root)
         if not found:
-            raise ValueError(f"no images in '{source}'")
+            raise NothingThereError(f"no images in '{source}'")
         names += found
     below = sorted(_below(root, names))
     _refuse_undecodable(below)
@@ -58,6 +62,17 @@ def list_images(entries: Sequence[str], root: Path) -> tuple[Path, ...]:
         if name == after:
             raise ValueError(f"names the image '{name}' twice")
     return tuple(Path(name) for name in below)
+
+
+def nothing_there(entries: Sequence[str], root: Path) -> bool:
+    """Whether not one of the ``entries`` of a split has images."""
+    for entry in entries:
+        try:
+            list_images([entry], root)
+        except NothingThereError:
+            continue
+        return False
+    return True
 
 
 def _below(root: Path, names: Iterable[str]) -> Iterable[str]:

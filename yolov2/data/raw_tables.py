@@ -78,10 +78,13 @@ def read_raw_tables(description: DataDescription, progress: Progress | None = No
         images=images_table,
         boxes=_box_table(blocks, images_table[["width", "height"]].to_numpy()),
         bad_lines=tuple(bad_lines),
-        notes=tuple(
-            f"{image}: {probe.note}"
-            for image, probe in zip(table["image"], probes, strict=True)
-            if probe.note
+        notes=(
+            *description.notes,
+            *(
+                f"{image}: {probe.note}"
+                for image, probe in zip(table["image"], probes, strict=True)
+                if probe.note
+            ),
         ),
     )
 

@@ -118,6 +118,47 @@ def test_roboflow_paths_are_tried_without_dots(tmp_path: Path) -> None:
     assert names_of(description, "val") == ["valid/images/b.jpg"]
 
 
+@pytest.mark.parametrize(
+    ("test", "reason"),
+    [
+        ("../test/images", "'../test/images' not found under the data root"),
+        ("hollow", "no images in '"),
+        ("[hollow, ../gone]", "no images in '"),
+    ],
+)
+def test_a_test_split_that_is_not_there_is_noted(tmp_path: Path, test: str, reason: str) -> None:
+    text = f"train: ../train/images\nval: ../valid/images\ntest: {test}\nnc: 1\n"
+    file = write(tmp_path, text, "train/images/a.jpg", "valid/images/b.jpg")
+    (tmp_path / "hollow").mkdir()
+    description = read_description(file)
+    assert list(description.images) == ["train", "val"]
+    (note,) = description.notes
+    assert note.startswith(f"{file}:3: test: {reason}")
+    assert note.endswith(": the data set has no test split")
+
+
+def test_what_a_stage_needs_must_be_there(tmp_path: Path) -> None:
+    images = ("train/a.jpg", "val/b.jpg", "test/c.jpg")
+    fails(write(tmp_path, "train: train\nval: gone\nnc: 1\n", *images), ":2: val: 'gone' not found")
+    fails(write(tmp_path, "train: gone\nval: val\nnc: 1\n"), ":1: train: 'gone' not found")
+    fails(write(tmp_path, "test: gone\nnc: 1\n"), ":1: test: 'gone' not found under the data root")
+    # half a test split is another measure
+    text = "train: train\ntest: [test, gone]\nnc: 1\n"
+    fails(write(tmp_path, text), ":2: test: 'gone' not found")
+    assert read_description(write(tmp_path, "train: train\nnc: 1\n")).notes == ()
+
+
+def test_the_data_root_is_where_most_splits_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, own = tmp_path / "work", tmp_path / "own"
+    (work / "pets").mkdir(parents=True)
+    monkeypatch.chdir(work)
+    text = "path: pets\ntrain: train\nval: val\ntest: gone\nnc: 1\n"
+    file = write(own, text, "pets/train/a.jpg", "pets/val/b.jpg")
+    assert read_description(file).root == own / "pets"
+
+
 def test_links_are_followed_and_loops_are_not(tmp_path: Path) -> None:
     real = tmp_path / "disk"
     write(real, "train: images\nval: val.txt\nnames: [cat]\n", "images/a/1.jpg", "more/2.jpg")

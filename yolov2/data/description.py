@@ -7,8 +7,8 @@ read; ``download`` in particular is never executed.
 
 A relative ``path`` is looked for below the working directory, then below the description's
 folder, then below the datasets folder (``YOLOV2_DATASETS_DIR``, by default ``../datasets``); the
-first of these folders that has most of the splits is the data root. A split that starts with ``../`` and
-does not exist is looked for without it, as data sets exported by Roboflow need.
+first of these folders that has most of the splits is the data root. A split that starts with
+``../`` and does not exist is looked for without it, as data sets exported by Roboflow need.
 """
 
 import os
@@ -159,10 +159,11 @@ def _find_root(document: DescriptionFile, entries: list[str]) -> Path:
             f"folder '{value}' not found; looked for {places}: put the data there or correct path"
             " (nothing is downloaded)",
         )
-    # the first of those that have most
-    return max(
-        found, key=lambda folder: sum(locate(folder, entry) is not None for entry in entries)
-    )
+
+    def held(folder: Path) -> int:
+        return sum(locate(folder, entry) is not None for entry in entries)
+
+    return max(found, key=held)  # the first of those that hold most
 
 
 def _refuse_shared(document: DescriptionFile, images: dict[str, tuple[Path, ...]]) -> None:

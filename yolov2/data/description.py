@@ -12,13 +12,15 @@ first of these folders that has most of the splits is the data root. A split tha
 """
 
 import os
+import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from yolov2.config import DataConfig
 from yolov2.data.class_names import read_class_names
 from yolov2.data.description_file import DescriptionFile, read_description_file
-from yolov2.data.image_files import list_images, locate, nothing_there
+from yolov2.data.image_files import as_hint, from_windows, list_images, locate, nothing_there
 from yolov2.yaml_aliases import shown
 
 SPLITS = ("train", "val", "test")
@@ -118,8 +120,16 @@ def check_watched(description: DataDescription, config: DataConfig) -> None:
     raise ValueError(
         f"data.root: '{config.root}' makes DVC watch {watched}, but {description.file} has its"
         f" data in {description.root}, where a change would go unnoticed: set data.root to"
-        f" '{right}' in params.yaml (or -S data.root={right})"
+        f" '{right}' in params.yaml (or {_setting('data.root', right)})"
     )
+
+
+def _setting(name: str, value: str) -> str:
+    """The option that gives DVC a path: beyond plain characters it wants quotes of its own."""
+    if re.fullmatch(r"[A-Za-z0-9_./-]+", value):
+        return f"-S {name}={value}"
+    inner = value.replace("\\", r"\\").replace('"', r"\"")
+    return "-S " + shlex.quote(f'{name}="{inner}"')
 
 
 def _entries(document: DescriptionFile, split: str) -> list[str]:
@@ -157,7 +167,7 @@ def _find_root(document: DescriptionFile, entries: list[str]) -> Path:
         raise document.error(
             "path",
             f"folder '{value}' not found; looked for {places}: put the data there or correct path"
-            " (nothing is downloaded)",
+            f" (nothing is downloaded){as_hint(from_windows(value))}",
         )
 
     def held(folder: Path) -> int:

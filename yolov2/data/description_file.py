@@ -1,5 +1,6 @@
 """A data set description as written: YAML, read safely, each key with its line."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,12 @@ def _parse(file: Path, text: str) -> tuple[dict[str, Any], dict[str, int]]:
     # where it is used: the detector itself needs no YAML
     import yaml
 
+    if _is_darknets(text):
+        raise ValueError(
+            f"{file} is a description for darknet (key = value, as CVAT's export YOLO 1.1 has it):"
+            " write a .yaml beside it with `train:` and `val:` (the same lists of images) and"
+            " `names:` (a list of the lines of its .names file)"
+        )
     try:
         loader = _loader(text)
         node = loader.get_single_node()
@@ -80,6 +87,14 @@ def _parse(file: Path, text: str) -> tuple[dict[str, Any], dict[str, int]]:
         known = str(error).startswith(str(file))
         raise ValueError(str(error) if known else f"{file}: not valid YAML: {error}") from None
     return {str(key): value for key, value in values.items()}, lines
+
+
+def _is_darknets(text: str) -> bool:
+    """Whether every line is ``key = value``, and darknet's keys are among them."""
+    lines = [line.strip() for line in text.splitlines()]
+    pairs = [re.match(r"(\w+)\s*=", line) for line in lines if line and not line.startswith("#")]
+    keys = {pair[1] for pair in pairs if pair}
+    return all(pairs) and bool(keys & {"classes", "train", "valid", "names"})
 
 
 def _loader(text: str) -> Any:

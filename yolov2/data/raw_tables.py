@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from yolov2.data.description import DataDescription, label_path
+from yolov2.data.description import IMAGES, LABELS, DataDescription, label_path
 from yolov2.data.image_probe import ImageProbe, SampleProbe, probe_sample
 from yolov2.data.labels import BadLine, parse_labels
 
@@ -119,12 +119,36 @@ def _refuse_unlabelled(
     labelled = set(table.loc[np.array(found, dtype=bool), "split"])
     for split in description.images:
         if split not in labelled:
-            first = table.loc[table["split"] == split, "label_file"].iloc[0]
+            first = table[table["split"] == split].iloc[0]
+            advice = _capitals(description.root, Path(first["image"]), Path(first["label_file"]))
             raise ValueError(
                 f"{description.file}: {split}: none of its {len(description.images[split])} images"
-                f" has a label file; the first would be '{first}' in {description.root}: put the"
-                f" labels there, or take {split} out"
+                f" has a label file; the first would be '{first['label_file']}' in"
+                f" {description.root}: {advice or f'put the labels there, or take {split} out'}"
             )
+
+
+def _capitals(root: Path, image: Path, label: Path) -> str:
+    """What to do if ``images`` or ``labels`` is written with capitals; else nothing.
+
+    ``image`` and ``label``, where its labels would be, are seen from ``root``.
+    """
+    parts = label.parts[:-1] if LABELS in label.parts[:-1] else image.parts[:-1]
+    wanted = [index for index, part in enumerate(parts) if part.lower() in (IMAGES, LABELS)]
+    if not wanted:
+        return ""
+    folder = root.joinpath(*parts[: wanted[-1]])
+    if not folder.is_dir():
+        return ""
+    odd = {
+        path.name.lower(): path.name
+        for path in sorted(folder.iterdir())
+        if path.name.lower() in (IMAGES, LABELS) and path.name not in (IMAGES, LABELS)
+    }
+    texts = [f"'{name}' is not '{right}': rename it" for right, name in odd.items()]
+    if len(odd) == 2:
+        texts = [f"{texts[0]}, and '{odd[LABELS]}' to '{LABELS}'"]
+    return f"{texts[0]} (capitals count)" if texts else ""
 
 
 def _refuse_shared_labels(labelled: pd.DataFrame, description: DataDescription) -> None:

@@ -413,6 +413,24 @@ def test_split_without_labels_or_images_left(tmp_path: Path) -> None:
         load(tmp_path, everything("drop"))
 
 
+@pytest.mark.parametrize(
+    ("images", "labels", "hint"),
+    [
+        ("Images", "Labels", "'Images' is not 'images': rename it, and 'Labels' to 'labels'"),
+        ("IMAGES", "labels", "'IMAGES' is not 'images': rename it"),
+        ("images", "Labels", "'Labels' is not 'labels': rename it"),
+    ],
+)
+def test_folders_in_capitals_say_so(tmp_path: Path, images: str, labels: str, hint: str) -> None:
+    file = write_dataset(tmp_path, {"train": {"a": GOOD, "b": GOOD}})
+    (tmp_path / "images").rename(tmp_path / images)
+    (tmp_path / "labels").rename(tmp_path / labels)
+    file.write_text(f"train: {images}/train\nnames: [a]\n")
+    with pytest.raises(ValueError, match="none of its 2 images has a label file") as error:
+        load(tmp_path, ValidateConfig())
+    assert str(error.value).endswith(f": {hint} (capitals count)")
+
+
 def test_labels_outside_the_data_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_dataset(tmp_path, {"train": {"a": GOOD}})
     (tmp_path / "data.yaml").write_text("path: images\ntrain: train\nnames: [a]\n")

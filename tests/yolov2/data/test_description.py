@@ -296,6 +296,76 @@ def test_mistakes_are_named(tmp_path: Path, text: str, part: str) -> None:
     fails(file, part)
 
 
+BACKSLASHES = "'images\\train\\a.jpg' has Windows's backslashes: "
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        (r"images\train\a.jpg", [BACKSLASHES + "write '/' (sed -i 's#[\\]#/#g' {list})"]),
+        (
+            r"C:\pets\images\a.jpg",
+            ["'C:\\pets\\images\\a.jpg' is a path on a Windows machine: write"],
+        ),
+        (
+            "data/images/train/a.jpg",
+            ["there, but 'images/train/a.jpg' is", "'data/' too many", "CVAT"],
+        ),
+        (
+            "x/y/images/train/a.jpg",
+            ["'x/y/images/train/a.jpg' is not there, but", "'x/y/' too many"],
+        ),
+    ],
+)
+def test_lists_from_elsewhere_say_what_they_are(
+    tmp_path: Path, line: str, parts: list[str]
+) -> None:
+    file = write(tmp_path, "train: t.txt\nnc: 1\n", "images/train/a.jpg", "images/train/b.jpg")
+    (tmp_path / "t.txt").write_text(f"{line}\n{line.replace('a.jpg', 'b.jpg')}\n")
+    places = [part.replace("{list}", str(tmp_path / "t.txt")) for part in parts]
+    fails(file, ":1: train: ", f"{tmp_path / 't.txt'}:1: ", *places)
+
+
+def test_what_a_list_may_hold_all_the_same(tmp_path: Path) -> None:
+    # a backslash may be a part of a name, and an image may be missing that another folder has
+    file = write(tmp_path, "train: t.txt\nnc: 1\n", "a\\b.jpg", "x/c.jpg", "d.jpg")
+    (tmp_path / "t.txt").write_text("a\\b.jpg\nx/c.jpg\nx/d.jpg\n")
+    assert names_of(read_description(file), "train") == ["a\\b.jpg", "x/c.jpg", "x/d.jpg"]
+
+
+def test_backslashes_in_a_description(tmp_path: Path) -> None:
+    images = ("images/train/a.jpg",)
+    fails(
+        write(tmp_path, "train: images\\train\nnc: 1\n", *images),
+        "'images\\train' not found",
+        "'/'",
+    )
+    file = write(tmp_path, "path: C:\\pets\ntrain: images\nnc: 1\n", *images)
+    fails(file, ":1: path: folder 'C:\\pets' not found", "a path on a Windows machine")
+
+
+OBJ_DATA = """\
+classes = 3
+train = data/train.txt
+valid = data/valid.txt
+names = data/obj.names
+backup = backup/
+"""
+
+
+@pytest.mark.parametrize("text", [OBJ_DATA, "classes=1\ntrain  = C:\\x: y\n", "# c\nnames = x\n"])
+def test_darknets_obj_data_is_recognised(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "obj.data"
+    file.write_text(text)
+    with pytest.raises(ValueError, match="obj.data") as error:
+        read_description(file)
+    assert str(error.value) == (
+        f"{file} is a description for darknet (key = value, as CVAT's export YOLO 1.1 has it):"
+        " write a .yaml beside it with `train:` and `val:` (the same lists of images) and `names:`"
+        " (a list of the lines of its .names file)"
+    )
+
+
 def test_file_that_is_no_description(tmp_path: Path) -> None:
     fails(tmp_path / "none.yaml", "not found: name the description of a data set")
     fails(tmp_path, "is a folder: name the .yaml file in it")
@@ -389,6 +459,13 @@ def test_watched_folder_must_hold_the_data(tmp_path: Path, monkeypatch: pytest.M
     assert f"data.root: '.' makes DVC watch {tmp_path / 'data'}" in str(error.value)
     for root in ("../big/pets", "../big", ".."):
         check_watched(description, DataConfig(config="data/pets.yaml", root=root))
+    # what DVC takes only in quotes of its own
+    (tmp_path / "big/pets").rename(tmp_path / "big/mein Kätzchen (1)")
+    Path("data/pets.yaml").write_text(text.replace("big/pets", "big/mein Kätzchen (1)"))
+    odd = "../big/mein Kätzchen (1)"
+    with pytest.raises(ValueError, match=re.escape(f"-S 'data.root=\"{odd}\"')")):
+        check_watched(read_description(Path(apart.config)), apart)
+    (tmp_path / "big/mein Kätzchen (1)").rename(tmp_path / "big/pets")
     # a sibling whose name begins alike is another folder
     Path("big/pe").mkdir()
     with pytest.raises(ValueError, match=re.escape(right)):

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from pipeline.comparison import Comparison, Difference
 from yolov2.detection.detections import Detections, GroundTruth
 from yolov2.detection.draw import MARGIN, PANEL_SIDE, draw_detections, draw_ground_truth
+from yolov2.detection.fonts import legible
 from yolov2.evaluation.matching import MATCH_SCORE
+from yolov2.evaluation.plot_style import new_figure, plain_text, save
 
 SHOWN_CLASSES = 40
 BETTER, WORSE, UNDECIDED = "#0072b2", "#d55e00", "#777777"
@@ -18,14 +20,12 @@ BETTER, WORSE, UNDECIDED = "#0072b2", "#d55e00", "#777777"
 
 def save_class_plot(comparison: Comparison, class_names: Sequence[str], path: Path) -> None:
     """AP of B minus A, over all and of each class, as points with their intervals."""
-    from matplotlib.figure import Figure
-
     by_class = zip(class_names, comparison.by_class, strict=True)
     rows = [(name, one) for name, one in by_class if not np.isnan(one.difference)]
     rows.sort(key=lambda row: abs(row[1].difference), reverse=True)
     rows = sorted(rows[:SHOWN_CLASSES], key=lambda row: row[1].difference)
     rows.append(("all classes", comparison.ap))
-    figure = Figure(figsize=(7.5, 1.4 + 0.3 * len(rows)), layout="constrained")
+    figure = new_figure(7.5, 1.4 + 0.3 * len(rows))
     axes = figure.add_subplot()
     axes.axvline(0, color="0.6", linewidth=1)
     for y, (_, one) in enumerate(rows):
@@ -33,10 +33,10 @@ def save_class_plot(comparison: Comparison, class_names: Sequence[str], path: Pa
         axes.plot([one.low, one.high], [y, y], color=colour, linewidth=2)
         size = 9 if y == len(rows) - 1 else 6
         axes.plot(one.difference, y, marker, color=colour, markersize=size)
-    axes.set_yticks(range(len(rows)), [name.replace("$", r"\$") for name, _ in rows])
+    axes.set_yticks(range(len(rows)), [plain_text(name) for name, _ in rows])
     axes.set(xlabel="AP of B minus A (▸ B better, ◂ A better, ● undecided)")
     axes.grid(axis="x", color="0.92")
-    figure.savefig(path, dpi=120)
+    save(figure, path)
 
 
 def _look(one: Difference) -> tuple[str, str]:
@@ -66,7 +66,8 @@ def draw_change(
             class_ids=found.class_ids,
         )
         halves.append(draw_detections(panel, scaled, class_names))
-    header, font = 28, ImageFont.load_default(size=15)
+    header = 28
+    font, titles = legible(titles, 15)
     width = len(halves) * (size[0] + MARGIN) + MARGIN
     picture = Image.new("RGB", (width, size[1] + header + MARGIN), "white")
     pen = ImageDraw.Draw(picture)

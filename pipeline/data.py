@@ -16,7 +16,7 @@ from pipeline.data_set import DataSet, find_data_set, is_versioned
 from pipeline.params.schema import Params, load
 from pipeline.stage import run_stage
 from yolov2.data.description import SPLITS
-from yolov2.data.problems import format_problems
+from yolov2.data.problems import format_notes, format_problems
 from yolov2.data.table import describe
 
 CHANGED = 3
@@ -77,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
 def report(added: Added, order: Order) -> None:
     """Say what was found, done, and what comes next."""
     arrival, images, batch = added.arrival, added.images, added.batch
+    for line in format_notes(arrival.notes):
+        print(line)
     if arrival.problems:
         print(format_problems(arrival.problems))
     if arrival.unlabelled:

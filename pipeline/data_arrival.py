@@ -31,13 +31,15 @@ SHOWN = 20
 class Arrival:
     """What a folder holds: ``tables`` has the images that can be used, named relative to it.
 
-    ``problems`` are those that the policies let pass; ``labels`` has the label file of each image
-    that has one; ``names_file`` is what told the class names, if anything did.
+    ``problems`` are those that the policies let pass, ``notes`` what else to know;
+    ``labels`` has the label file of each image that has one; ``names_file`` is what told the class
+    names, if anything did.
     """
 
     folder: Path
     tables: LabelTables
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
     labels: dict[str, Path]
     names_file: Path | None
 
@@ -81,7 +83,8 @@ def read_arrival(
     description = DataDescription(
         file=folder, root=root, class_names=class_names, images={split: images}
     )
-    tables, problems = judge(read_raw_tables(description, progress), rules)
+    raw = read_raw_tables(description, progress)
+    tables, problems = judge(raw, rules)
     if errors(problems):
         refusal = DataError(problems)
         refusal.add_note(f"\n{folder}: nothing of it was added")
@@ -90,6 +93,7 @@ def read_arrival(
         folder=root,
         tables=tables,
         problems=tuple(problems),
+        notes=raw.notes,
         labels={
             path.relative_to(root).as_posix(): label_path(path)
             for path in images

@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 
 from pipeline.stage import TELEMETRY_OFF
-from yolov2.config import Policy, ValidateConfig
+from yolov2.boxes import SLIVER
+from yolov2.config import EdgePolicy, ValidateConfig
 from yolov2.data.problems import Kind
 from yolov2.data.raw_tables import RawTables
 from yolov2.data.rules import BOX_COLUMNS, EDGES, policies
@@ -26,7 +27,7 @@ class Rule:
 
     table: str
     kind: Kind
-    policy: Policy
+    policy: EdgePolicy
     expectation: Any
 
 
@@ -36,7 +37,7 @@ class Verdict:
 
     table: str
     kind: Kind
-    policy: Policy
+    policy: EdgePolicy
     description: str
     passed: bool
     checked: int
@@ -79,9 +80,12 @@ def rules(config: ValidateConfig, classes: int) -> list[Rule]:
     for edge in EDGES:
         text = f"The {edge} edge is inside the image"
         rule("boxes", "outside_image", text, between, column=edge, min_value=low, max_value=high)
-    for column, name in (("w", "width"), ("h", "height")):
-        text = f"The {name} is positive"
-        rule("boxes", "zero_size", text, between, column=column, min_value=0, strict_min=True)
+    for column, axis in (("cx", "across"), ("cy", "down")):
+        text = f"The middle is inside the image ({axis})"
+        rule("boxes", "outside_image", text, between, column=column, min_value=0, max_value=1)
+    for column, name in (("canvas_w", "width"), ("canvas_h", "height")):
+        text = f"The {name} is at least {SLIVER:g} of the image's longer side"
+        rule("boxes", "zero_size", text, between, column=column, min_value=SLIVER)
     text = "No box stands twice in a label file"
     rule("boxes", "duplicate", text, gxe.ExpectCompoundColumnsToBeUnique, column_list=BOX_COLUMNS)
     return [rule for rule in found if rule.policy != "ignore"]

@@ -17,11 +17,12 @@ from pipeline import paths
 from pipeline.data_docs import make_self_contained
 from pipeline.expectations import render_page, run_expectations
 from pipeline.params.schema import Params, load
+from pipeline.splits import check_train
 from pipeline.stage import run_stage
 from pipeline.validation_report import Outcome, front_page, report
 from yolov2.data.checks import judge
 from yolov2.data.description import check_watched, read_description
-from yolov2.data.problems import DataError, Problem, errors, format_problems
+from yolov2.data.problems import DataError, Problem, errors, format_notes, format_problems
 from yolov2.data.raw_tables import read_raw_tables
 
 
@@ -44,6 +45,7 @@ def examine(params: Params) -> Outcome:
         ValueError: the description is wrong, or DVC would not see the data change.
     """
     description = read_description(Path(params.data.config))
+    check_train(description)
     check_watched(description, params.data)
     with tqdm(disable=None, leave=False, unit="image") as bar:
 
@@ -79,7 +81,7 @@ def write_reports(outcome: Outcome, found: Mapping[str, Any]) -> None:
 
 def summary(found: Mapping[str, Any], problems: Sequence[Problem]) -> str:
     """What was read and what was left out, for the terminal."""
-    lines = []
+    lines = format_notes(found["notes"])
     for split, counts in found["splits"].items():
         line = f"{split}: {counts['images']} images, {counts['boxes']} boxes"
         if counts["images_without_objects"]:

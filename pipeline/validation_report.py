@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.data_docs import page, table
 from pipeline.expectations import Results, Verdict
 from yolov2.config import DataConfig, ValidateConfig
-from yolov2.data.problems import Problem, count_kinds, errors
+from yolov2.data.problems import Problem, count_kinds, errors, format_notes
 from yolov2.data.raw_tables import RawTables
 from yolov2.data.rules import policies
 from yolov2.data.table import LabelTables, describe
@@ -46,6 +46,7 @@ def report(outcome: Outcome) -> dict[str, Any]:
         "class_names": summary["class_names"],
         "splits": _splits(outcome.raw, summary["splits"]),
         "digest": summary["digest"],
+        "notes": list(outcome.raw.notes),
         "problem_counts": count_kinds(outcome.problems),
         "expectations": [asdict(verdict) for verdict in outcome.results.verdicts],
         "problems": [asdict(problem) for problem in outcome.problems],
@@ -88,8 +89,10 @@ def front_page(outcome: Outcome, found: Mapping[str, Any]) -> str:
     links = {
         one.table: f'<a href="{one.table}.html">{one.table}</a>' for one in outcome.results.verdicts
     }
+    notes = format_notes(outcome.raw.notes, SHOWN_PROBLEMS)
     body = [
         f'<p>{html.escape(outcome.data.config)}: <b class="{style}">{mark} {verdict}</b></p>',
+        *(f"<p>{html.escape(note)}</p>" for note in notes),
         "<h2>Images and boxes</h2>",
         table((*splits_header, "lines left out"), splits),
         table(("class", *found["splits"]), _class_rows(found)),

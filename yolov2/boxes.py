@@ -14,6 +14,12 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.floating]
 
+SLIVER = 0.001
+"""The smallest box: narrower or lower than this share of the canvas, no training sees it.
+
+It is darknet's number: 0.64 pixels of a canvas of 640, a fiftieth of a grid cell.
+"""
+
 
 def size_iou(sizes1: FloatArray, sizes2: FloatArray) -> FloatArray:
     """Overlap (N, M) of widths and heights (N, 2) and (M, 2), all boxes centred on one point."""

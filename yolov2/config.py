@@ -25,6 +25,7 @@ DEFAULT_ANCHORS: tuple[tuple[float, float], ...] = (
 """Anchor widths and heights in grid cells of darknet's ``yolov2.cfg`` (COCO)."""
 
 Policy = Literal["error", "warn", "drop", "ignore"]
+EdgePolicy = Literal["error", "warn", "drop", "clip", "ignore"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,7 @@ class DataConfig(Section):
 class ValidateConfig(Section):
     """What happens to each kind of mistake in the labels: stop, warn, drop the row or ignore it.
 
+    ``outside_image: clip`` cuts a box that sticks out of the image at its edge.
     ``edge_tolerance`` is how far a normalised coordinate may leave [0, 1]: files written with
     six decimals overrun the edge by rounding.
     """
@@ -56,7 +58,7 @@ class ValidateConfig(Section):
     missing_image: Policy = "error"
     malformed_line: Policy = "error"
     class_out_of_range: Policy = "error"
-    outside_image: Policy = "error"
+    outside_image: EdgePolicy = "error"
     zero_size: Policy = "error"
     duplicate: Policy = "error"
     edge_tolerance: float = 1e-5

@@ -7,9 +7,11 @@ from pathlib import Path
 from pipeline.params.presets import DEMO, FULL, render
 from pipeline.params.schema import Params, load
 from pipeline.paths import PARAMS
+from pipeline.splits import check_train, without
 from pipeline.stage import run_stage
 from yolov2.config import DataConfig
 from yolov2.data.description import read_description, root_seen_from
+from yolov2.data.problems import format_notes
 from yolov2.run_folder import write_text
 
 
@@ -50,15 +52,22 @@ def use_preset(preset: str, data: Path | None) -> None:
     if preset == "full" and data is None:
         raise ValueError("preset full is for an own data set: name it with --data PATH.yaml")
     params = FULL if preset == "full" else DEMO
+    notes: list[str] = []
     if data is not None:
         description = read_description(data)
+        check_train(description)
         section = DataConfig(config=data.as_posix(), root=root_seen_from(description))
         params = replace(params, data=section)
         if "test" not in description.images:
             params = replace(params, evaluate=replace(params.evaluate, split="val"))
+        notes += description.notes
+        if params.evaluate.split not in description.images:
+            notes.append(without(params.evaluate.split, description.images))
     if PARAMS.exists():
         PARAMS.replace(PARAMS.with_suffix(".yaml.bak"))
     write_text(PARAMS, render(preset, params))
+    for line in format_notes(notes):
+        print(line)
     report(preset, params)
 
 

@@ -25,6 +25,7 @@ from yolov2.config import (
 from yolov2.export_config import ExportConfig
 from yolov2.section import Section, require, require_between
 from yolov2.train_config import TrainConfig
+from yolov2.yaml_aliases import cut, refuse_bombs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,10 +112,13 @@ def load(path: Path = PARAMS) -> Params:
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not a UTF-8 text file") from None
     try:
+        refuse_bombs(YAML().compose(text), path)
         document = YAML().load(text)
     except YAMLError as error:
         problem = " ".join(str(error).split())
         raise ValueError(f"{path} cannot be read as YAML: {problem}") from None
+    except RecursionError:
+        raise ValueError(f"{path} cannot be read as YAML: it is nested too deeply") from None
     if not isinstance(document, Mapping):
         raise ValueError(f"{path} must hold sections (data:, train:, ...)")
     try:
@@ -136,7 +140,7 @@ def _explain(path: Path, document: Any, error: ValidationError) -> str:
     reason = first["msg"].removeprefix("Value error, ")
     if first["type"] == "value_error":
         return f"{at}: {key}: {reason}" if key else f"{at}: {reason}"
-    value = json.dumps(first["input"], default=str)
+    value = cut(json.dumps(first["input"], default=str))
     return f"{at}: {key}: {reason}, not {value}"
 
 

@@ -44,6 +44,7 @@ SAME_LAYER = {
     "yolov2.train_config": "yolov2.config",
     "yolov2.augment_config": "yolov2.config",
     "yolov2.export_config": "yolov2.config",
+    "yolov2.yaml_aliases": "yolov2.config",
     "yolov2.termination": "yolov2.boxes",
     "yolov2.inputs": "yolov2.runs",
     "yolov2.assembly": "yolov2.runs",

@@ -1,5 +1,6 @@
 """``params.yaml``: what is shipped, what is refused and how, the presets."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,42 @@ def test_a_mistake_is_one_line_with_file_line_and_value(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("levels", [7, 60])
+@pytest.mark.parametrize("place", ["train", "  lr"])
+def test_aliases_cannot_blow_up(tmp_path: Path, place: str, levels: int) -> None:
+    lines = ["a0: &a0 [" + ", ".join(["x"] * 9) + "]"]
+    lines += [
+        f"a{level}: &a{level} [" + ", ".join([f"*a{level - 1}"] * 9) + "]"
+        for level in range(1, levels)
+    ]
+    path = tmp_path / "params.yaml"
+    path.write_text("\n".join([*lines, "model:", f"{place}: *a{levels - 1}\n"]))
+    start = time.process_time()
+    with pytest.raises(
+        ValueError, match=r"params\.yaml:\d+: \w+: its aliases \(\*name\)"
+    ) as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300 + len(str(tmp_path))
+    assert time.process_time() - start < 2
+
+
+def test_aliases_are_allowed_in_reason(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("digits:\n  seed: &seed 7\nanchors:\n  seed: *seed\n")
+    assert load(path).anchors.seed == 7
+
+
+def test_nesting_without_end_and_long_values_are_one_short_line(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    for text in ("[" * 999 + "]" * 999, "train:\n  epochs: " + "9a" * 100_000, 'a: "\\ud83d"\n'):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=r"params\.yaml") as caught:
+            load(path)
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 400 + len(str(tmp_path))
+
+
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="pipeline.params use demo"):
         load(tmp_path / "params.yaml")
@@ -84,6 +121,23 @@ def test_use_full_names_the_data_and_keeps_the_old_file(
     assert params.data.root == "."
     assert params.model == FULL.model
     assert Path("params.yaml.bak").read_text() == "# mine\n"
+
+
+def test_use_says_which_splits_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    only_train = write_dataset(Path("a"), {"train": {"a": "0 .5 .5 .2 .2"}})
+    use_preset("full", only_train)
+    assert "note: the data set has no val split (it has: train): move" in capsys.readouterr().out
+    roboflow = write_dataset(Path("b"), {"train": {"a": ""}, "val": {"b": ""}})
+    roboflow.write_text(roboflow.read_text() + "test: ../test/images\n")
+    use_preset("full", roboflow)
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].startswith("note: b/data.yaml:4: test: '../test/images' not found under")
+    assert load(Path("params.yaml")).evaluate.split == "val"
+    with pytest.raises(ValueError, match="c/data.yaml: train is missing: the pipeline learns"):
+        use_preset("full", write_dataset(Path("c"), {"val": {"a": ""}}))
 
 
 def test_full_without_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

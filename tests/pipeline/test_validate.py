@@ -3,19 +3,23 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from pipeline import paths
 from pipeline.data_docs import make_self_contained
 from pipeline.expectations import run_expectations
+from pipeline.splits import check_split
 from pipeline.validate import main
 from tests.datasets import picture, write_dataset
-from yolov2.config import Policy, ValidateConfig
+from yolov2 import cli
+from yolov2.config import EdgePolicy, ValidateConfig
 from yolov2.data.checks import judge
 from yolov2.data.description import read_description
 from yolov2.data.problems import KINDS, DataError, Kind
@@ -34,7 +38,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     return tmp_path
 
 
-def configure(config: str = "pets/data.yaml", root: str = ".", **policy: Policy) -> None:
+def configure(config: str = "pets/data.yaml", root: str = ".", **policy: EdgePolicy) -> None:
     text = {"data": {"config": config, "root": root}, "validate": policy}
     paths.PARAMS.write_text(json.dumps(text), encoding="utf-8")
 
@@ -86,6 +90,41 @@ def test_edges_agree_to_the_last_digit(tmp_path: Path) -> None:
     assert 0 < len(problems) < len(boxes)
     assert sum(one.unexpected for one in verdicts) == len(problems)
     assert "duplicate" not in {one.kind for one in verdicts}
+
+
+def test_smallest_size_and_middle_agree_to_the_last_digit(tmp_path: Path) -> None:
+    sizes = [0.001 + step * 2e-19 for step in range(-3, 4)]
+    lines = [f"0 0.5 0.5 {size!r} 0.5" for size in sizes]
+    lines += [f"0 0.5 0.5 0.5 {size * 1.5!r}" for size in sizes]  # of 48 x 32 pixels
+    lines += [f"0 {middle!r} 0.5 0.05 0.5" for middle in (1.0, 1.0 + 2**-52, 0.0, -1e-300)]
+    write_dataset(tmp_path, {"train": {"a": "\n".join(lines)}})
+    raw = read_raw_tables(read_description(tmp_path / "data.yaml"))
+    config = ValidateConfig(duplicate="ignore", edge_tolerance=0.1)
+    verdicts = run_expectations(raw, config).verdicts
+    problems = judge(raw, config)[1]
+    found = Counter(problem.kind for problem in problems)
+    assert found["outside_image"] == 2
+    assert 0 < found["zero_size"] < 2 * len(sizes)
+    broken: Counter[Kind] = Counter()
+    for one in verdicts:
+        broken[one.kind] += one.unexpected
+    assert broken == found
+
+
+def test_clip_lets_through_and_counts(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = {"a": GOOD + "0 0.9 0.5 0.3 0.1\n0 1.3 0.5 0.2 0.2\n"}
+    write_dataset(workspace / "pets", {"train": labels})
+    configure(outside_image="clip")
+    main()
+    out = capsys.readouterr().out.splitlines()
+    assert out[:2] == [
+        "train: 1 images, 2 boxes; left out: 1 lines",
+        "warnings: 2 outside_image",
+    ]
+    assert LabelTables.read(paths.ARTIFACTS).labels["w"].tolist() == pytest.approx([0.25, 0.25])
+    report = read_report()
+    assert [one["policy"] for one in report["problems"]] == ["clip", "clip"]
+    assert report["passed"] is True
 
 
 def test_good_data_goes_through(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -147,6 +186,73 @@ def test_policies_let_through_and_count(
     broken = {one["kind"]: one["policy"] for one in report["expectations"] if not one["passed"]}
     assert broken == {"duplicate": "warn", "zero_size": "drop", "unreadable_image": "drop"}
     assert report["passed"] is True
+
+
+def test_files_of_several_pictures_are_noted(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_dataset(workspace / "pets", {"train": {"a": GOOD, "b": GOOD}})
+    pages = [Image.new("RGB", (9, 9)), Image.new("RGB", (9, 9), "red")]
+    (workspace / "pets/images/train/b.jpg").unlink()
+    pages[0].save(workspace / "pets/images/train/b.tif", save_all=True, append_images=pages[1:])
+    configure()
+    main()
+    note = "images/train/b.tif: holds 2 pictures, only the first is looked at"
+    assert capsys.readouterr().out.splitlines()[0] == f"note: {note}"
+    assert read_report()["notes"] == [note]
+    assert note in (paths.DATA_DOCS / "index.html").read_text(encoding="utf-8")
+    assert cli.main(["validate", "--data", "pets/data.yaml"]) == 0
+    assert f"note: {note}" in capsys.readouterr().out.splitlines()
+
+
+def test_a_test_split_that_no_stage_needs_may_be_missing(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_dataset(workspace / "pets", {"train": {"a": GOOD}, "val": {"b": GOOD}})
+    file.write_text(file.read_text() + "test: ../test/images\n")
+    configure()
+    main()
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].startswith("note: pets/data.yaml:4: test: '../test/images' not found under the")
+    assert out[1:] == ["train: 1 images, 1 boxes", "val: 1 images, 1 boxes"]
+    tables = LabelTables.read(paths.ARTIFACTS)
+    with pytest.raises(ValueError, match="no test split") as error:
+        check_split(tables, "test")
+    assert str(error.value) == (
+        "the data set has no test split (it has: train, val): evaluate another one with"
+        " `-S evaluate.split=val` or in params.yaml"
+    )
+    check_split(tables, "val")
+
+
+def test_a_data_set_without_train_is_not_for_the_pipeline(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_dataset(workspace / "pets", {"test": {"a": GOOD}})
+    configure()
+    with pytest.raises(ValueError, match="train is missing") as error:
+        main()
+    assert str(error.value) == (
+        "pets/data.yaml: train is missing: the pipeline learns from its images: add `train:` (a"
+        " folder, a list of folders or a .txt file)"
+    )
+    # measuring needs no more than what is measured
+    assert cli.main(["validate", "--data", "pets/data.yaml"]) == 0
+    assert "note: no train split" in capsys.readouterr().out
+
+
+def test_a_data_set_of_train_alone_is_told_to_make_val(workspace: Path) -> None:
+    write_dataset(workspace / "pets", {"train": {"a": GOOD}})
+    configure()
+    main()
+    for split in ("test", "val"):
+        with pytest.raises(ValueError, match="has no") as error:
+            check_split(LabelTables.read(paths.ARTIFACTS), split)
+        assert str(error.value) == (
+            f"the data set has no {split} split (it has: train): move some of its images, a tenth"
+            " to a fifth, to a split of their own, name it under `val:` in the description, and set"
+            " evaluate.split to val: a score on images that were learnt says nothing"
+        )
 
 
 def test_everything_ignored(workspace: Path) -> None:

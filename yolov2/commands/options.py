@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from types import NoneType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from yolov2.config import DataConfig, Policy, ValidateConfig
+from yolov2.config import DataConfig, EdgePolicy, Policy, ValidateConfig
 from yolov2.section import Section
 
 SectionType = TypeVar("SectionType", bound=Section)
@@ -101,12 +101,13 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "mistakes in the data",
         "A POLICY is one of error: report all and stop; warn: report and go on; drop: leave the\n"
-        "row out and count it; ignore: take it as it is.",
+        "row out and count it; ignore: take it as it is. Of boxes that stick out of the image\n"
+        "also clip: cut them at the edge and count them.",
     )
     kinds = {
         name: name.replace("_", " ")
         for name, hint in get_type_hints(ValidateConfig).items()
-        if hint == Policy
+        if hint in (Policy, EdgePolicy)
     }
     add_section(group, ValidateConfig, kinds)
     add_section(group, ValidateConfig, {"edge_tolerance": "how far a coordinate may leave [0, 1]"})
@@ -122,7 +123,7 @@ def add_device(options: argparse._ActionsContainer) -> None:
 
 
 def _metavar(hint: object, value: object) -> str | None:
-    if hint == Policy:
+    if hint in (Policy, EdgePolicy):
         return "POLICY"
     return {int: "N", float: "X"}.get(_given(hint) or type(value))
 

@@ -58,8 +58,13 @@ class AnchorReport:
 def letterboxed_sizes(tables: LabelTables, split: str, image_size: int) -> FloatArray:
     """Widths and heights (N, 2) in cells of a split's boxes on the square canvas.
 
-    Raises ``ValueError`` when the split has no box.
+    Raises ``ValueError`` when the data set has no such split, or the split no box.
     """
+    if split not in tables.splits:
+        raise ValueError(
+            f"anchors need boxes, but the data set has no {split} split (it has:"
+            f" {', '.join(tables.splits)}): give the description `{split}:`, a folder of images"
+        )
     labels = tables.labels[tables.labels["split"] == split]
     if labels.empty:
         raise ValueError(

@@ -10,7 +10,7 @@ from yolov2.data.description import DataDescription
 from yolov2.data.findings import find_problems
 from yolov2.data.problems import Kind, Problem, errors
 from yolov2.data.raw_tables import Progress, RawTables, read_raw_tables
-from yolov2.data.rules import BoolArray, box_faults, left_out
+from yolov2.data.rules import BoolArray, box_faults, clipped, left_out
 from yolov2.data.table import LabelTables
 
 
@@ -52,13 +52,18 @@ def _refuse_lost_splits(raw: RawTables, tables: LabelTables) -> None:
 
 def _apply(raw: RawTables, faults: Mapping[Kind, BoolArray], config: ValidateConfig) -> LabelTables:
     usable = (raw.images["status"] == "ok").to_numpy()
-    boxes = raw.boxes[~left_out(faults, config) & usable[raw.boxes["row"].to_numpy()]]
+    kept = ~left_out(raw.boxes, faults, config) & usable[raw.boxes["row"].to_numpy()]
+    boxes = raw.boxes[kept]
+    numbers = boxes[["cx", "cy", "w", "h"]].to_numpy(copy=True)  # (N, 4)
+    if config.outside_image == "clip":
+        cut = faults["outside_image"][kept]
+        numbers[cut] = clipped(boxes)[cut]
     image_ids = np.cumsum(usable) - 1  # of each raw row, where it is usable
     rows = boxes["row"].to_numpy()
     of_box = raw.images.iloc[rows]
     names = pd.Series(raw.class_names, dtype="str")
     with np.errstate(over="ignore"):
-        pixels = boxes[["w", "h"]].to_numpy() * of_box[["width", "height"]].to_numpy()  # (N, 2)
+        pixels = numbers[:, 2:] * of_box[["width", "height"]].to_numpy()  # (N, 2)
     labels = pd.DataFrame(
         {
             "split": of_box["split"].to_numpy(),
@@ -68,7 +73,7 @@ def _apply(raw: RawTables, faults: Mapping[Kind, BoolArray], config: ValidateCon
             "image_height": of_box["height"].to_numpy(),
             "class_id": boxes["class_id"].to_numpy(),
             "class_name": names.iloc[boxes["class_id"].to_numpy()].to_numpy(),
-            **{name: boxes[name].to_numpy() for name in ("cx", "cy", "w", "h")},
+            **dict(zip(("cx", "cy", "w", "h"), numbers.T, strict=True)),
             "pixel_width": pixels[:, 0],
             "pixel_height": pixels[:, 1],
             "file": of_box["label_file"].to_numpy(),

@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from yolov2.data.description_file import DescriptionFile
+from yolov2.data.description_file import DescriptionFile, Misread
+from yolov2.yaml_aliases import cut, shown
+
+MOST_CLASSES = 1_000_000
 
 
 def read_class_names(document: DescriptionFile) -> tuple[str, ...]:
@@ -15,8 +18,9 @@ def read_class_names(document: DescriptionFile) -> tuple[str, ...]:
             numbers, or another number of them than ``nc`` says.
     """
     names, count = document.values.get("names"), document.values.get("nc")
-    if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
-        raise document.error("nc", f"must be the number of classes (1 or more), not {count!r}")
+    if count is not None and not (type(count) is int and 1 <= count <= MOST_CLASSES):
+        allowed = f"1 to {MOST_CLASSES:,}"
+        raise document.error("nc", f"must be the number of classes ({allowed}), not {shown(count)}")
     if names is None and count is None:
         raise ValueError(f"{document.file}: names is missing: list the class names")
     if names is None:
@@ -24,12 +28,13 @@ def read_class_names(document: DescriptionFile) -> tuple[str, ...]:
     if isinstance(names, dict):
         names = _in_order(document, names)
     if not isinstance(names, list) or not names:
-        raise document.error("names", f"must be a list of class names, not {names!r}")
+        raise document.error("names", f"must be a list of class names, not {shown(names)}")
     texts = tuple(_name(document, index, name) for index, name in enumerate(names))
     for index, text in enumerate(texts):
         if text in texts[:index]:
             raise document.error(
-                "names", f"'{text}' is the name of class {texts.index(text)} and of class {index}"
+                "names",
+                f"'{cut(text)}' is the name of class {texts.index(text)} and of class {index}",
             )
     if count is not None and count != len(texts):
         raise document.error("nc", f"is {count}, but names has {len(texts)} classes")
@@ -38,22 +43,24 @@ def read_class_names(document: DescriptionFile) -> tuple[str, ...]:
 
 def _in_order(document: DescriptionFile, names: dict[Any, Any]) -> list[Any]:
     """Names by class number, which must run from 0 without a gap."""
+    for key in names:
+        if isinstance(key, Misread):
+            raise document.error("names", f"class number {key!r}: write {key.number} if it is that")
     numbered = {str(key): name for key, name in names.items()}
     missing = [index for index in range(len(names)) if str(index) not in numbered]
     if missing:
         raise document.error(
             "names",
             f"class numbers must run from 0 to {len(names) - 1}: {missing[0]} is missing"
-            f" (found {', '.join(numbered)})",
+            f" (found {cut(', '.join(numbered))})",
         )
     return [numbered[str(index)] for index in range(len(names))]
 
 
 def _name(document: DescriptionFile, index: int, name: Any) -> str:
     if isinstance(name, bool) or not isinstance(name, str | int):
-        raise document.error(
-            "names", f"class {index} is {name!r} for YAML, not text: put the name in quotes"
-        )
+        said = shown(name) if isinstance(name, Misread) else f"{shown(name)} for YAML"
+        raise document.error("names", f"class {index} is {said}, not text: put the name in quotes")
     if not str(name).strip():
         raise document.error("names", f"class {index} has an empty name")
     return str(name)

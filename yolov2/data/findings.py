@@ -1,14 +1,28 @@
 """Broken rules as problems for people: file, line, value, what is wrong, what to do."""
 
 from collections.abc import Iterator, Mapping
+from math import ceil, floor, log10
 
 import numpy as np
 import pandas as pd
 
+from yolov2.boxes import SLIVER, FloatArray
 from yolov2.config import ValidateConfig
 from yolov2.data.problems import KINDS, Kind, Problem
 from yolov2.data.raw_tables import RawTables
-from yolov2.data.rules import BOX_COLUMNS, EDGES, BoolArray, policies
+from yolov2.data.rules import BOX_COLUMNS, EDGES, BoolArray, mostly_outside, policies
+
+ROUNDING = 0.001
+"""Up to this share beyond the edge a box overruns it for the digits that its writer kept."""
+
+CORNERS_SHARE = 0.99
+"""With so many of the boxes looking like corners, they are."""
+
+_NO_AREA = ("the box has no area", "correct or delete the line")
+_TOO_SMALL = (
+    f"narrower or lower than {SLIVER:g} of the image's longer side",
+    "correct or delete the line; real objects: cut the image in tiles",
+)
 
 _Finding = tuple[int, Kind, int | None, str, str, str]
 """Row of the image table, kind, line, value, message, advice."""
@@ -67,12 +81,13 @@ def _box_findings(
         texts = [(message, "correct it, or names in the description")] * len(bad)
     elif kind == "zero_size":
         values = [f"w={w:g} h={h:g}" for w, h in zip(bad["w"], bad["h"], strict=True)]
-        texts = [("the box has no area", "correct or delete the line")] * len(bad)
+        positive = (bad[["w", "h"]] > 0).all(axis=1)
+        texts = [_TOO_SMALL if some else _NO_AREA for some in positive]
     elif kind == "duplicate":
         values = [f"line {line}" for line in _first_lines(boxes, mask)]
         texts = [("repeats an earlier line", "delete one of them")] * len(bad)
     else:
-        values, texts = _outside_texts(bad, config.edge_tolerance)
+        values, texts = _outside_texts(bad, boxes, config.edge_tolerance)
     for row, line, value, (message, advice) in zip(
         bad["row"].tolist(), bad["line"].tolist(), values, texts, strict=True
     ):
@@ -86,13 +101,46 @@ def _first_lines(boxes: pd.DataFrame, mask: BoolArray) -> list[int]:
     return first[pd.Series(mask, index=boxes.index)[repeated.index]].tolist()
 
 
-def _outside_texts(bad: pd.DataFrame, tolerance: float) -> tuple[list[str], list[tuple[str, str]]]:
+def _outside_texts(
+    bad: pd.DataFrame, boxes: pd.DataFrame, tolerance: float
+) -> tuple[list[str], list[tuple[str, str]]]:
     values, texts = [], []
-    for edges in bad[list(EDGES)].to_numpy():
+    corners = _are_corners(boxes)
+    rows = zip(bad[list(EDGES)].to_numpy(), mostly_outside(bad).tolist(), strict=True)
+    for edges, mostly in rows:
         beyond = (edges < -tolerance) | (edges > 1 + tolerance)
-        named = zip(EDGES, edges, beyond, strict=True)
+        named = zip(EDGES, edges, beyond | ~beyond.any(), strict=True)
         values.append(" ".join(f"{name}={edge:.9g}" for name, edge, out in named if out))
-        pixels = bool((np.abs(edges) > 2).any())
-        advice = "divide pixels by the image's size" if pixels else "cut the box at the edge"
-        texts.append(("the box leaves the image", advice))
+        message = "most of the box is outside the image" if mostly else "the box leaves the image"
+        texts.append((message, _outside_advice(edges, mostly, corners)))
     return values, texts
+
+
+def _outside_advice(edges: FloatArray, mostly: bool, corners: bool) -> str:
+    """What to do about a box with these ``edges`` (4,) left, top, right, bottom."""
+    pixels = bool((np.abs(edges) > 2).any())
+    if corners and pixels:
+        return "left top right bottom in pixels? write centre, width and height as shares"
+    if corners:
+        return "left top right bottom? write the centre, width and height"
+    if pixels:
+        return "divide pixels by the image's size"
+    if mostly:
+        return "correct or delete the line"
+    overrun = float(max(-edges[0], -edges[1], edges[2] - 1, edges[3] - 1))
+    if overrun <= ROUNDING:
+        # rounded up to one digit: a tolerance that a person would write
+        digit = 10.0 ** floor(log10(overrun))
+        needed = ceil(overrun / digit) * digit
+        return f"rounding? --edge-tolerance {needed:g} (validate.edge_tolerance)"
+    return "--outside-image clip (validate.outside_image) cuts it at the edge"
+
+
+def _are_corners(boxes: pd.DataFrame) -> bool:
+    """Whether the lines look like left, top, right, bottom: the fourth and fifth are greater.
+
+    In centre and size, a box is rarely wider and higher than its middle is far from the corner,
+    and never nearly all of them.
+    """
+    first, second = boxes[["cx", "cy"]].to_numpy(), boxes[["w", "h"]].to_numpy()
+    return bool(np.all(second >= first, axis=1).mean() >= CORNERS_SHARE)

@@ -12,11 +12,8 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional
 
 from yolov2.augment_config import AugmentConfig
-from yolov2.boxes import FloatArray
+from yolov2.boxes import SLIVER, FloatArray
 from yolov2.data.pixels import Pixels
-
-SLIVER = 0.001
-"""Boxes narrower or lower than this share of the canvas are left out, as darknet does."""
 
 MOSAIC_MARGIN = 0.2
 """A mosaic's four images meet no nearer to the edge than this share of the canvas (darknet's)."""
@@ -89,7 +86,7 @@ def visible_boxes(
 def to_targets(boxes: FloatArray, side: int) -> FloatArray:
     """Boxes (n, 5) class, xyxy in pixels -> (m, 5) class, cx, cy, w, h as shares of the canvas.
 
-    Slivers are left out.
+    What is narrower or lower than ``SLIVER`` is left out, as darknet does.
     """
     low, high = boxes[:, 1:3] / side, boxes[:, 3:5] / side
     targets = np.concatenate((boxes[:, :1], (low + high) / 2, high - low), axis=1)

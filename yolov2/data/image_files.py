@@ -1,6 +1,7 @@
 """Which images the splits of a data set description name."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,10 @@ SIDE_SUFFIXES = frozenset(
     | {".yaml", ".yml"}
 )
 """Endings that tools leave beside images (lists, caches, other annotation forms): passed over."""
+
+
+class NothingThereError(ValueError):
+    """An entry of a split names nothing that exists, or nothing with images in it."""
 
 
 def locate(root: Path, entry: str) -> Path | None:
@@ -38,19 +43,20 @@ def list_images(entries: Sequence[str], root: Path) -> tuple[Path, ...]:
     are followed; whether a file exists and can be decoded is not looked at.
 
     Raises:
-        ValueError: an entry that is missing or empty, a file that is no image, an image outside
-            ``root`` or named twice.
+        NothingThereError: an entry that is missing or empty.
+        ValueError: a file that is no image, an image outside ``root`` or named twice.
     """
     names: list[str] = []
     for entry in entries:
         source = locate(root, entry)
         if source is None:
-            raise ValueError(f"'{entry}' not found under the data root {root}")
+            missing = f"'{entry}' not found under the data root {root}"
+            raise NothingThereError(missing + as_hint(from_windows(entry)))
         if not (source.is_dir() or source.resolve().is_relative_to(root.resolve())):
             raise ValueError(f"the list '{source}' lies outside the data root {root}")
         found = _images_of(source, root)
         if not found:
-            raise ValueError(f"no images in '{source}'")
+            raise NothingThereError(f"no images in '{source}'")
         names += found
     below = sorted(_below(root, names))
     _refuse_undecodable(below)
@@ -58,6 +64,31 @@ def list_images(entries: Sequence[str], root: Path) -> tuple[Path, ...]:
         if name == after:
             raise ValueError(f"names the image '{name}' twice")
     return tuple(Path(name) for name in below)
+
+
+def from_windows(path: str) -> str:
+    """What is to be done about a path that looks like one of Windows; else nothing."""
+    if re.match(r"[A-Za-z]:[\\/]", path):
+        return (
+            f"'{path}' is a path on a Windows machine: write the one from the data root, with '/'"
+        )
+    return f"'{path}' has Windows's backslashes: write '/'" if "\\" in path else ""
+
+
+def as_hint(text: str) -> str:
+    """``text`` as the end of a sentence, if there is any."""
+    return f": {text}" if text else ""
+
+
+def nothing_there(entries: Sequence[str], root: Path) -> bool:
+    """Whether not one of the ``entries`` of a split has images."""
+    for entry in entries:
+        try:
+            list_images([entry], root)
+        except NothingThereError:
+            continue
+        return False
+    return True
 
 
 def _below(root: Path, names: Iterable[str]) -> Iterable[str]:
@@ -119,17 +150,42 @@ def _listed(source: Path, root: Path) -> Iterator[str]:
         text = source.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError(f"'{source}' is not a UTF-8 text file: save it as UTF-8") from None
-    lines = [line.strip() for line in text.splitlines()]
-    lines = [line for line in lines if line]
-    relative = [line for line in lines if not os.path.isabs(line) and not line.startswith("./")]
-    base = _base(relative[0], source, root) if relative else ""
-    for line in lines:
+    numbered = [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1)]
+    lines = [(number, line) for number, line in numbered if line]
+    relative = [
+        (number, line)
+        for number, line in lines
+        if not os.path.isabs(line) and not line.startswith("./")
+    ]
+    base = _base(relative, source, root) if relative else ""
+    for _, line in lines:
         folder = str(source.parent) if line.startswith("./") else base
         yield os.path.normpath(os.path.join(folder, line))
 
 
-def _base(line: str, source: Path, root: Path) -> str:
-    """Folder that bare relative lines belong to: where the first one is found, else the root."""
+def _base(lines: Sequence[tuple[int, str]], source: Path, root: Path) -> str:
+    """Folder that bare relative lines belong to: where the first one is found, else the root.
+
+    Raises:
+        ValueError: naming file and line: a path of Windows, or a folder too many in each of them.
+    """
     folders = [os.getcwd(), str(root), str(source.parent)]
-    found = [folder for folder in folders if os.path.exists(os.path.join(folder, line))]
-    return (found or [str(root)])[0]
+
+    def found(line: str) -> list[str]:
+        return [folder for folder in folders if os.path.exists(os.path.join(folder, line))]
+
+    for number, line in lines:
+        if (hint := from_windows(line)) and not found(line):
+            raise ValueError(f"{source}:{number}: {hint} (sed -i 's#[\\]#/#g' {source})")
+    number, first = lines[0]
+    if places := found(first):
+        return places[0]
+    for start in range(1, first.count("/") + 1):
+        rest = first.split("/", start)[-1]
+        if found(rest) and not any(found(line) for _, line in lines):
+            surplus = first.removesuffix(rest)
+            raise ValueError(
+                f"{source}:{number}: '{first}' is not there, but '{rest}' is: '{surplus}' too many"
+                f" (CVAT begins each line with data/): sed -i 's#^{surplus}##' {source}"
+            )
+    return str(root)

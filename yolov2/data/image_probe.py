@@ -14,12 +14,16 @@ ImageStatus = Literal["ok", "missing", "unreadable"]
 _TURNED = frozenset({5, 6, 7, 8})
 """EXIF orientations that exchange width and height."""
 
+_SEVERAL = frozenset({"AVIF", "GIF", "PNG", "TIFF", "WEBP"})
+"""Formats of pages and animations. What else a camera puts into a JPEG is no picture of its own."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageProbe:
     """What was found: width and height in pixels as turned by EXIF, md5 of the bytes.
 
-    An image that is not ``ok`` has size 0 and a ``reason``.
+    An image that is not ``ok`` has size 0 and a ``reason``; ``note`` says what to
+    know of one that is.
     """
 
     status: ImageStatus
@@ -27,6 +31,7 @@ class ImageProbe:
     width: int = 0
     height: int = 0
     md5: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +73,18 @@ def probe_image(image: Path) -> ImageProbe:
         return ImageProbe(status="unreadable", reason=reason, md5=md5)
     except Exception as error:  # a broken file makes Pillow raise nearly anything
         return ImageProbe(status="unreadable", reason=_first_line(error), md5=md5)
-    return ImageProbe(status="ok", width=width, height=height, md5=md5)
+    note = other_pictures(data)
+    return ImageProbe(status="ok", width=width, height=height, md5=md5, note=note)
+
+
+def other_pictures(source: Path | bytes) -> str:
+    """What to know of a readable image file that holds several pictures; else nothing."""
+    try:
+        with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
+            pictures = int(getattr(image, "n_frames", 1)) if image.format in _SEVERAL else 1
+    except Exception as error:  # as above
+        return f"damaged after its first picture ({_first_line(error)})"
+    return f"holds {pictures} pictures, only the first is looked at" if pictures > 1 else ""
 
 
 def _decoded_size(data: bytes) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from yolov2.config import Policy
+from yolov2.config import EdgePolicy
 
 Kind = Literal[
     "missing_image",
@@ -40,7 +40,7 @@ class Problem:
     """
 
     kind: Kind
-    policy: Policy
+    policy: EdgePolicy
     file: str
     line: int | None
     value: str
@@ -56,7 +56,7 @@ class Problem:
 class DataError(ValueError):
     """The data has problems whose policy is ``error``; the text is a table of these.
 
-    ``problems`` are all that were found, those of the policies ``warn`` and ``drop`` included.
+    ``problems`` are all that were found, those that do not stop included.
     """
 
     def __init__(self, problems: Sequence[Problem], report: str | None = None) -> None:
@@ -64,10 +64,11 @@ class DataError(ValueError):
         stopping = errors(problems)
         kinds = Counter(problem.kind for problem in stopping)
         listing = ", ".join(f"{kinds[kind]} {kind}" for kind in KINDS if kinds[kind])
+        clips = stopping[0].kind == "outside_image"
         super().__init__(
             f"the data has mistakes ({listing}):\n{format_problems(stopping, report=report)}\n"
             "Correct them, or choose what happens to them in the section validate of params.yaml"
-            f" ({stopping[0].kind}: warn, drop or ignore)"
+            f" ({stopping[0].kind}: {'clip, ' if clips else ''}warn, drop or ignore)"
         )
 
 
@@ -103,6 +104,12 @@ def format_problems(problems: Sequence[Problem], limit: int = 50, report: str | 
         where = f" in {report}" if report else ""
         lines.append(f"… and {len(problems) - limit} more{where}")
     return "\n".join(lines)
+
+
+def format_notes(notes: Sequence[str], limit: int = 10) -> list[str]:
+    """A line for each of the first ``limit`` notes, and one that counts the others."""
+    lines = [f"note: {_plain(note)}" for note in notes[:limit]]
+    return [*lines, f"note: … and {len(notes) - limit} more"] if len(notes) > limit else lines
 
 
 def _plain(text: str) -> str:

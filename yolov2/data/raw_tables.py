@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from yolov2.data.description import DataDescription, label_path
+from yolov2.data.description import IMAGES, LABELS, DataDescription, label_path
 from yolov2.data.image_probe import ImageProbe, SampleProbe, probe_sample
 from yolov2.data.labels import BadLine, parse_labels
 
@@ -27,22 +27,25 @@ class RawTables:
     relative to the data root), ``label_file``, ``status`` (ok, missing, unreadable), ``reason``,
     ``width``, ``height`` (pixels; 0 unless ok), ``md5``.
     ``boxes``, one row a well-formed line: ``row`` (of ``images``), ``line``, ``class_id``, ``cx``,
-    ``cy``, ``w``, ``h`` as written, and the edges ``left``, ``top``, ``right``, ``bottom`` that
-    follow from them.
-    ``bad_lines``: row of ``images``, and what is wrong.
+    ``cy``, ``w``, ``h`` as written, and what follows from them: the edges ``left``, ``top``,
+    ``right``, ``bottom``, and ``canvas_w``, ``canvas_h``, width and height as shares of the image's
+    longer side (as written where the image is not ok).
+    ``bad_lines``: row of ``images``, and what is wrong. ``notes``: what a person should know.
     """
 
     class_names: tuple[str, ...]
     images: pd.DataFrame
     boxes: pd.DataFrame
     bad_lines: tuple[tuple[int, BadLine], ...]
+    notes: tuple[str, ...] = ()
 
 
 def read_raw_tables(description: DataDescription, progress: Progress | None = None) -> RawTables:
     """Read every image and label file of ``description``.
 
     Raises:
-        ValueError: label files would lie outside the data root, or a split has none at all.
+        ValueError: label files would lie outside the data root, a split has none at all, or one
+            belongs to two images.
     """
     images = [path for paths in description.images.values() for path in paths]
     labels = [label_path(image) for image in images]
@@ -68,11 +71,21 @@ def read_raw_tables(description: DataDescription, progress: Progress | None = No
         if progress is not None:
             progress(row + 1, len(images))
     _refuse_unlabelled(table, found, description)
+    _refuse_shared_labels(table[found], description)
+    images_table = pd.concat([table, _image_columns(probes)], axis=1)
     return RawTables(
         class_names=description.class_names,
-        images=pd.concat([table, _image_columns(probes)], axis=1),
-        boxes=_box_table(blocks),
+        images=images_table,
+        boxes=_box_table(blocks, images_table[["width", "height"]].to_numpy()),
         bad_lines=tuple(bad_lines),
+        notes=(
+            *description.notes,
+            *(
+                f"{image}: {probe.note}"
+                for image, probe in zip(table["image"], probes, strict=True)
+                if probe.note
+            ),
+        ),
     )
 
 
@@ -106,12 +119,50 @@ def _refuse_unlabelled(
     labelled = set(table.loc[np.array(found, dtype=bool), "split"])
     for split in description.images:
         if split not in labelled:
-            first = table.loc[table["split"] == split, "label_file"].iloc[0]
+            first = table[table["split"] == split].iloc[0]
+            advice = _capitals(description.root, Path(first["image"]), Path(first["label_file"]))
             raise ValueError(
                 f"{description.file}: {split}: none of its {len(description.images[split])} images"
-                f" has a label file; the first would be '{first}' in {description.root}: put the"
-                f" labels there, or take {split} out"
+                f" has a label file; the first would be '{first['label_file']}' in"
+                f" {description.root}: {advice or f'put the labels there, or take {split} out'}"
             )
+
+
+def _capitals(root: Path, image: Path, label: Path) -> str:
+    """What to do if ``images`` or ``labels`` is written with capitals; else nothing.
+
+    ``image`` and ``label``, where its labels would be, are seen from ``root``.
+    """
+    parts = label.parts[:-1] if LABELS in label.parts[:-1] else image.parts[:-1]
+    wanted = [index for index, part in enumerate(parts) if part.lower() in (IMAGES, LABELS)]
+    if not wanted:
+        return ""
+    folder = root.joinpath(*parts[: wanted[-1]])
+    if not folder.is_dir():
+        return ""
+    odd = {
+        path.name.lower(): path.name
+        for path in sorted(folder.iterdir())
+        if path.name.lower() in (IMAGES, LABELS) and path.name not in (IMAGES, LABELS)
+    }
+    texts = [f"'{name}' is not '{right}': rename it" for right, name in odd.items()]
+    if len(odd) == 2:
+        texts = [f"{texts[0]}, and '{odd[LABELS]}' to '{LABELS}'"]
+    return f"{texts[0]} (capitals count)" if texts else ""
+
+
+def _refuse_shared_labels(labelled: pd.DataFrame, description: DataDescription) -> None:
+    """``a.jpg`` and ``a.png`` would both have the boxes of ``a.txt``, which are of one of them."""
+    again = labelled[labelled.duplicated("label_file")]
+    if again.empty:
+        return
+    second = again.iloc[0]
+    first = labelled[labelled["label_file"] == second["label_file"]].iloc[0]
+    more = f", and {len(again) - 1} more images with others" if len(again) > 1 else ""
+    raise ValueError(
+        f"{description.file}: '{first['image']}' and '{second['image']}' share the label file"
+        f" '{second['label_file']}'{more}: rename one, with a label file of its own, or remove it"
+    )
 
 
 def _unreadable(reason: str) -> BadLine:
@@ -132,15 +183,21 @@ def _image_columns(probes: Sequence[ImageProbe]) -> pd.DataFrame:
     )
 
 
-def _box_table(blocks: Sequence[NDArray[np.float64]]) -> pd.DataFrame:
-    """One frame of the rows (N, 6) line, class, cx, cy, w, h of each image in turn."""
+def _box_table(blocks: Sequence[NDArray[np.float64]], sizes: NDArray[np.int32]) -> pd.DataFrame:
+    """One frame of the rows (N, 6) line, class, cx, cy, w, h of each image in turn.
+
+    ``sizes`` (I, 2) are the images' widths and heights in pixels, 0 where they are not known.
+    """
+    row = np.repeat(np.arange(len(blocks)), [len(block) for block in blocks])
+    known = np.maximum(sizes, 1)
+    across, down = (known / known.max(axis=1, keepdims=True))[row].T  # each (N,)
     line, class_id, cx, cy, w, h = np.concatenate(blocks).T  # each (N,)
     centre, half = np.array([cx, cy]), np.abs([w, h]) / 2  # (2, N)
     with np.errstate(over="ignore"):  # a box as large as the numbers go is outside all the same
         (left, top), (right, bottom) = centre - half, centre + half  # each (N,)
     return pd.DataFrame(
         {
-            "row": np.repeat(np.arange(len(blocks)), [len(block) for block in blocks]),
+            "row": row,
             "line": line.astype(np.int32),
             "class_id": class_id.astype(np.int32),
             "cx": cx,
@@ -151,5 +208,7 @@ def _box_table(blocks: Sequence[NDArray[np.float64]]) -> pd.DataFrame:
             "top": top,
             "right": right,
             "bottom": bottom,
+            "canvas_w": w * across,
+            "canvas_h": h * down,
         }
     )

@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from yolov2.boxes import FloatArray
 from yolov2.detection.detections import Detections, GroundTruth
+from yolov2.detection.fonts import legible
 
 GOLDEN_RATIO = 0.6180339887498949
 MAX_BRIGHTNESS = 150.0
@@ -75,7 +76,7 @@ def draw_comparison(
         class_ids=detections.class_ids,
     )
     right = draw_detections(panel, scaled, class_names)
-    font = ImageFont.load_default(size=15)
+    font, (caption,) = legible([caption], 15)
     header = 2 * 20 + MARGIN
     picture = Image.new("RGB", (2 * size[0] + 3 * MARGIN, size[1] + header + MARGIN), "white")
     pen = ImageDraw.Draw(picture)
@@ -99,7 +100,7 @@ def _draw(
     pen = ImageDraw.Draw(picture)
     shorter = min(image.size)
     line = max(1, round(shorter / 200))
-    font = ImageFont.load_default(size=max(10, round(shorter / 32)))
+    font, labels = legible(labels, max(10, round(shorter / 32)))
     # labels after all boxes, or a neighbour's outline would cross them; the first comes on top
     drawn = list(zip(boxes_xyxy.tolist(), map(class_colour, class_ids), labels, strict=True))
     for (x1, y1, x2, y2), colour, _ in reversed(drawn):

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import count, groupby
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from yolov2.boxes import Letterbox
+from yolov2.data.image_probe import other_pictures
 from yolov2.data.images import ImageError, letterbox_image, read_image
 from yolov2.detection.background import default_workers, ordered_map
 from yolov2.detection.inputs import ImageInput, Input, Unreadable, VideoInput
@@ -91,23 +91,9 @@ def _image_frame(one: Input, side: int) -> Frame | Unreadable:
             text = text.replace("image", one.name, 1)
         return Unreadable(name=one.name, problem=text)
     canvas, letterbox = letterbox_image(image, side)
-    note = ""
-    try:
-        pictures = _pictures(one.content)
-    except (OSError, SyntaxError, ValueError, IndexError, TypeError) as error:
-        note = f"{one.name}: damaged after its first picture ({error})"
-    else:
-        if pictures > 1:
-            note = f"{one.name}: holds {pictures} pictures, only the first is looked at"
+    said = other_pictures(one.content)
+    note = f"{one.name}: {said}" if said else ""
     return Frame(name=one.name, image=image, canvas=canvas, letterbox=letterbox, note=note)
-
-
-def _pictures(content: Path | bytes) -> int:
-    """How many pictures a file of a kind that can hold several has."""
-    if isinstance(content, bytes) or content.suffix.lower() not in (".gif", ".tif", ".tiff"):
-        return 1
-    with Image.open(content) as image:
-        return int(getattr(image, "n_frames", 1))
 
 
 def _video_frames(one: VideoInput, side: int, ahead: int) -> Iterator[Frame | Unreadable]:

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from yolov2.boxes import FloatArray
 from yolov2.detection.detections import GroundTruth
 from yolov2.detection.draw import class_colour
+from yolov2.detection.fonts import legible
 from yolov2.evaluation.annotated import AnnotatedImages
 from yolov2.evaluation.diagnosis import LABEL_ERROR_SCORE, LabelError
 
@@ -85,13 +86,21 @@ def _caption(
     """Three lines: the file, what is detected, what is annotated there."""
     names = annotated.class_names
     there = "nothing" if one.annotated is None else names[one.annotated]
-    font = ImageFont.load_default(size=13)
-    lines = (
-        (f"{number}. {Path(annotated.paths[one.image_id]).name}", (90, 90, 90)),
-        (f"model: {names[one.detected]} {one.score:.2f}", class_colour(one.detected)),
-        (f"label: {there}", (0, 0, 0) if one.annotated is None else class_colour(one.annotated)),
+    font, lines = legible(
+        [
+            f"{number}. {Path(annotated.paths[one.image_id]).name}",
+            f"model: {names[one.detected]} {one.score:.2f}",
+            f"label: {there}",
+        ],
+        13,
     )
-    for row, (text, colour) in enumerate(lines):
+    black = (0, 0, 0)
+    colours = (
+        (90, 90, 90),
+        class_colour(one.detected),
+        black if one.annotated is None else class_colour(one.annotated),
+    )
+    for row, (text, colour) in enumerate(zip(lines, colours, strict=True)):
         while pen.textlength(text, font=font) > TILE:
             text = f"{text[:-2]}…"
         pen.text((place[0], place[1] + 17 * row), text, fill=colour, font=font)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yolov2.detection.draw import class_colour
+from yolov2.detection.fonts import families, readable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,8 +27,12 @@ NEUTRAL = "#4c6a92"
 
 
 def plain_text(name: str) -> str:
-    """A class name as plain text: matplotlib reads what stands between dollars as mathematics."""
+    """A class name as plain text that can be drawn.
+
+    matplotlib reads what stands between dollars as mathematics, and warns of what no font has.
+    """
     half = LONGEST_NAME // 2
+    name = readable(name)
     short = name if len(name) <= LONGEST_NAME else f"{name[:half]}…{name[1 - half :]}"
     return short.replace("$", r"\$")
 
@@ -63,9 +68,23 @@ def new_figure(width: float, height: float) -> "Figure":
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Write the figure as a PNG with an opaque white background."""
+    """Write the figure as a PNG with an opaque white background, in fonts that have its letters."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    _take_fonts(figure)
     figure.savefig(path, dpi=120, facecolor="white")
+
+
+def _take_fonts(figure: "Figure") -> None:
+    """Let all texts of the figure fall back on the fonts that its letters need."""
+    from matplotlib.text import Text
+
+    for axes in figure.axes:  # their labels come to be when they are asked for
+        axes.get_xticklabels(), axes.get_yticklabels()
+    texts = figure.findobj(Text)
+    names = families("".join(text.get_text() for text in texts))
+    if len(names) > 1:
+        for text in texts:
+            text.set_fontfamily(names)
 
 
 def say_nothing(axes: "Axes", text: str) -> None:

@@ -79,6 +79,8 @@ def test_too_few_different_sizes_say_what_to_do():
 def test_no_training_boxes_say_where_to_look():
     with pytest.raises(ValueError, match="anchors need boxes, but the val split has none"):
         letterboxed_sizes(small_tables(), "val", 320)
+    with pytest.raises(ValueError, match="the data set has no test split .it has: .*give the desc"):
+        letterboxed_sizes(small_tables(), "test", 320)
 
 
 def test_default_anchors_are_kept_where_kmeans_is_impossible():

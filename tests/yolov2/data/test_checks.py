@@ -1,3 +1,4 @@
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -6,7 +7,8 @@ from typing import get_args
 import pytest
 
 from tests.datasets import picture, write_dataset
-from yolov2.config import Policy, ValidateConfig
+from yolov2.config import AnchorsConfig, Policy, ValidateConfig
+from yolov2.data.anchors import choose_anchors
 from yolov2.data.checks import load_tables
 from yolov2.data.description import read_description
 from yolov2.data.problems import KINDS, DataError, Kind, Problem, errors, format_problems
@@ -88,7 +90,7 @@ PLANTED: dict[Kind, tuple[str, int | None, str, str, str]] = {
         2,
         "right=1.05",
         "the box leaves the image",
-        "cut the box at the edge",
+        "--outside-image clip (validate.outside_image) cuts it at the edge",
     ),
     "zero_size": (
         "labels/train/zero.txt",
@@ -162,7 +164,8 @@ def test_one_error_stops_and_names_all_of_its_policy(planted: Path, kind: Kind) 
     assert row.startswith(where)
     assert message in row
     assert row.endswith(advice)
-    assert f"({kind}: warn, drop or ignore)" in last
+    choices = "clip, warn, drop or ignore" if kind == "outside_image" else "warn, drop or ignore"
+    assert f"({kind}: {choices})" in last
 
 
 def test_edge_tolerance(tmp_path: Path) -> None:
@@ -184,7 +187,128 @@ def test_boxes_in_pixels_are_recognised(tmp_path: Path) -> None:
     tables, problems = load(tmp_path, ValidateConfig(outside_image="warn"))
     assert {one.advice for one in problems} == {"divide pixels by the image's size"}
     assert problems[0].value == "left=288 top=216 right=352 bottom=264"
-    assert len(tables.labels) == 2
+    assert {one.message for one in problems} == {"most of the box is outside the image"}
+    assert tables.labels.empty
+
+
+USELESS = {
+    "zero_size": [
+        "0 .5 .5 1e-16 .1",
+        "0 .5 .5 1e-46 1e-46",
+        "0 .5 .5 .000999 .1",  # of 48 x 32 pixels: 0.048 of one
+        "0 .5 .5 .1 .00149",  # the height counts as a share of the longer side: .00099
+    ],
+    "outside_image": [
+        "0 1.3 .5 .2 .2",  # beside the image
+        "0 .5 -.01 .2 .2",  # the centre is, and so most of the box
+        "0 100 80 200 160",  # in pixels, from the upper left corner: the image is inside
+        "0 .5 .5 2.01 .5",
+        "0 1e308 .5 1.7e308 .5",
+    ],
+}
+USABLE = [
+    "0 .5 .5 .001 .0016",
+    "0 1 .5 .3 .2",  # half of it is in the image
+    "0 .5 0 2 .2",
+]
+
+
+@pytest.mark.parametrize("kind", list(USELESS))
+@pytest.mark.parametrize("policy", ["warn", "drop", "ignore"])
+def test_what_no_step_can_use_is_left_out(tmp_path: Path, policy: Policy, kind: Kind) -> None:
+    lines = ["0 .5 .5 .25 .5", *USELESS[kind], *USABLE]
+    write_dataset(tmp_path, {"train": {"a": "\n".join(lines)}})
+    config = replace(everything("ignore"), **{kind: policy})
+    tables, problems = load(tmp_path, config)
+    useless = list(range(2, 2 + len(USELESS[kind])))
+    sticking_out = [len(lines) - 1, len(lines)] if kind == "outside_image" else []
+    found = [] if policy == "ignore" else useless + sticking_out
+    assert [(one.kind, one.line) for one in problems] == [(kind, line) for line in found]
+    dropped = sticking_out if policy == "drop" else []
+    assert tables.labels["line"].tolist() == [
+        line for line in range(1, len(lines) + 1) if line not in useless + dropped
+    ]
+    anchors = choose_anchors(tables, AnchorsConfig(k=1, restarts=1), 416).anchors  # 13 cells
+    assert (anchors > 0.01).all()
+    assert (anchors <= 26).all()
+
+
+def test_a_box_too_small_says_what_it_is(tmp_path: Path) -> None:
+    lines = ["0 .5 .5 1e-16 .1", "0 .5 .5 .1 .00149", "0 .5 .5 0 .1"]
+    write_dataset(tmp_path, {"train": {"a": "\n".join(lines)}})
+    _, problems = load(tmp_path, ValidateConfig())
+    small = "narrower or lower than 0.001 of the image's longer side"
+    assert [(one.value, one.message) for one in problems] == [
+        ("w=1e-16 h=0.1", small),
+        ("w=0.1 h=0.00149", small),
+        ("w=0 h=0.1", "the box has no area"),
+    ]
+    assert problems[0].advice == "correct or delete the line; real objects: cut the image in tiles"
+
+
+def test_clip_cuts_at_the_edge(tmp_path: Path) -> None:
+    lines = [
+        "0 .9 .5 .3 .1",  # 0.75 to 1.05
+        "0 .5 0 2 .5",  # all of the width, 0 to 0.25 of the height
+        "0 .5 .5 .25 .5",
+        "0 .5 .95 .2 .10001",  # within the tolerance: as it is
+        "0 1.3 .5 .2 .2",
+        "0 1 .5 .0011 .5",  # a sliver is left
+    ]
+    write_dataset(tmp_path, {"train": {"a": "\n".join(lines)}})
+    tables, problems = load(tmp_path, ValidateConfig(outside_image="clip"))
+    assert [(one.line, one.policy) for one in problems] == [
+        *((1, "clip"), (2, "clip"), (5, "clip"), (6, "clip"))
+    ]
+    labels = tables.labels
+    assert labels["line"].tolist() == [1, 2, 3, 4]
+    boxes = labels[["cx", "cy", "w", "h"]].to_numpy()
+    assert boxes[0] == pytest.approx([0.875, 0.5, 0.25, 0.1])
+    assert boxes[1] == pytest.approx([0.5, 0.125, 1.0, 0.25])
+    assert boxes[2:].tolist() == [[0.5, 0.5, 0.25, 0.5], [0.5, 0.95, 0.2, 0.10001]]
+    assert labels["pixel_width"].tolist() == pytest.approx([12, 48, 12, 9.6])  # of 48
+
+
+@pytest.mark.parametrize(
+    ("lines", "advice"),
+    [
+        ("0 .9 .5 .2003 .1", "rounding? --edge-tolerance 0.0002 (validate.edge_tolerance)"),
+        ("0 .5 .05 .2 .1019", "rounding? --edge-tolerance 0.001 (validate.edge_tolerance)"),
+        ("0 .9 .5 .3 .1", "--outside-image clip (validate.outside_image) cuts it at the edge"),
+        ("0 1.3 .5 .3 .1", "correct or delete the line"),
+        ("0 320 240 64 48", "divide pixels by the image's size"),
+    ],
+)
+def test_advice_for_a_box_that_leaves_the_image(tmp_path: Path, lines: str, advice: str) -> None:
+    write_dataset(tmp_path, {"train": {"a": f"{GOOD}{lines}\n", "b": "1 .8 .8 .1 .1\n"}})
+    _, problems = load(tmp_path, ValidateConfig())
+    assert [one.advice for one in problems] == [advice]
+    tolerance = re.search(r"edge-tolerance (\S+)", advice)
+    if tolerance:
+        config = ValidateConfig(edge_tolerance=float(tolerance[1]))
+        assert load(tmp_path, config)[1] == []
+
+
+def test_corners_are_recognised(tmp_path: Path) -> None:
+    shares = {"a": "0 .2 .3 .9 .8\n0 .5 .5 .6 .7\n", "b": "1 0 0 .4 .2\n1 .6 .6 .9 .9\n"}
+    write_dataset(tmp_path / "shares", {"train": shares})
+    _, problems = load(tmp_path / "shares", ValidateConfig())
+    corners = "left top right bottom? write the centre, width and height"
+    assert [(one.where, one.advice) for one in problems] == [
+        ("labels/train/a.txt:1", corners),
+        ("labels/train/b.txt:1", corners),
+        ("labels/train/b.txt:2", corners),
+    ]
+    pixels = {"a": "0 20 30 40 31\n0 1 2 30 7\n"}
+    write_dataset(tmp_path / "pixels", {"train": pixels})
+    _, problems = load(tmp_path / "pixels", ValidateConfig())
+    corners = "left top right bottom in pixels? write centre, width and height as shares"
+    assert {one.advice for one in problems} == {corners}
+    # large boxes around the upper left corner alone make no corners of all the others
+    mixed = {"a": "0 .2 .3 .9 .8\n0 .8 .8 .1 .1\n0 .7 .7 .1 .1\n"}
+    write_dataset(tmp_path / "mixed", {"train": mixed})
+    _, problems = load(tmp_path / "mixed", ValidateConfig())
+    assert [one.advice[:20] for one in problems] == ["--outside-image clip"]
 
 
 def test_negative_size_is_zero_size_and_may_be_outside_too(tmp_path: Path) -> None:
@@ -251,6 +375,30 @@ def test_garbage_images(tmp_path: Path) -> None:
     assert kept(tables) == [("labels/train/good.txt", 1)]
 
 
+def test_images_that_share_a_label_file_are_refused(tmp_path: Path) -> None:
+    file = write_dataset(
+        tmp_path,
+        {"train": {"a": GOOD, "b": None, "c": GOOD, "d": GOOD}},
+        images={
+            **{"train/a.png": picture(form="PNG"), "train/b.png": picture(form="PNG")},
+            **{"train/c.JPG": picture(), "train/c.png": picture(form="PNG")},
+        },
+    )
+    with pytest.raises(
+        ValueError,
+        match=re.escape(
+            f"{file}: 'images/train/a.jpg' and 'images/train/a.png' share the label file"
+            " 'labels/train/a.txt', and 2 more images with others: rename one, with a"
+            " label file of its own, or remove it"
+        ),
+    ):
+        load(tmp_path, ValidateConfig())
+    for name in ("a.png", "c.png", "c.JPG"):
+        (tmp_path / "images/train" / name).unlink()
+    # nobody says anything of b.jpg and b.png
+    assert len(load(tmp_path, ValidateConfig())[0].images) == 5
+
+
 def test_split_without_labels_or_images_left(tmp_path: Path) -> None:
     write_dataset(tmp_path, {"train": {"a": GOOD}, "val": {"b": None, "c": None}})
     with pytest.raises(ValueError, match="val: none of its 2 images has a label file; the first"):
@@ -263,6 +411,24 @@ def test_split_without_labels_or_images_left(tmp_path: Path) -> None:
     assert len(load(tmp_path, ValidateConfig())[1]) == 2
     with pytest.raises(ValueError, match=r"none of its images can be read; .*val/b.jpg': the file"):
         load(tmp_path, everything("drop"))
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "hint"),
+    [
+        ("Images", "Labels", "'Images' is not 'images': rename it, and 'Labels' to 'labels'"),
+        ("IMAGES", "labels", "'IMAGES' is not 'images': rename it"),
+        ("images", "Labels", "'Labels' is not 'labels': rename it"),
+    ],
+)
+def test_folders_in_capitals_say_so(tmp_path: Path, images: str, labels: str, hint: str) -> None:
+    file = write_dataset(tmp_path, {"train": {"a": GOOD, "b": GOOD}})
+    (tmp_path / "images").rename(tmp_path / images)
+    (tmp_path / "labels").rename(tmp_path / labels)
+    file.write_text(f"train: {images}/train\nnames: [a]\n")
+    with pytest.raises(ValueError, match="none of its 2 images has a label file") as error:
+        load(tmp_path, ValidateConfig())
+    assert str(error.value).endswith(f": {hint} (capitals count)")
 
 
 def test_labels_outside_the_data_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

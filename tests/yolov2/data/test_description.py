@@ -1,5 +1,8 @@
+import json
 import os
 import re
+import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -115,6 +118,47 @@ def test_roboflow_paths_are_tried_without_dots(tmp_path: Path) -> None:
     assert names_of(description, "val") == ["valid/images/b.jpg"]
 
 
+@pytest.mark.parametrize(
+    ("test", "reason"),
+    [
+        ("../test/images", "'../test/images' not found under the data root"),
+        ("hollow", "no images in '"),
+        ("[hollow, ../gone]", "no images in '"),
+    ],
+)
+def test_a_test_split_that_is_not_there_is_noted(tmp_path: Path, test: str, reason: str) -> None:
+    text = f"train: ../train/images\nval: ../valid/images\ntest: {test}\nnc: 1\n"
+    file = write(tmp_path, text, "train/images/a.jpg", "valid/images/b.jpg")
+    (tmp_path / "hollow").mkdir()
+    description = read_description(file)
+    assert list(description.images) == ["train", "val"]
+    (note,) = description.notes
+    assert note.startswith(f"{file}:3: test: {reason}")
+    assert note.endswith(": the data set has no test split")
+
+
+def test_what_a_stage_needs_must_be_there(tmp_path: Path) -> None:
+    images = ("train/a.jpg", "val/b.jpg", "test/c.jpg")
+    fails(write(tmp_path, "train: train\nval: gone\nnc: 1\n", *images), ":2: val: 'gone' not found")
+    fails(write(tmp_path, "train: gone\nval: val\nnc: 1\n"), ":1: train: 'gone' not found")
+    fails(write(tmp_path, "test: gone\nnc: 1\n"), ":1: test: 'gone' not found under the data root")
+    # half a test split is another measure
+    text = "train: train\ntest: [test, gone]\nnc: 1\n"
+    fails(write(tmp_path, text), ":2: test: 'gone' not found")
+    assert read_description(write(tmp_path, "train: train\nnc: 1\n")).notes == ()
+
+
+def test_the_data_root_is_where_most_splits_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, own = tmp_path / "work", tmp_path / "own"
+    (work / "pets").mkdir(parents=True)
+    monkeypatch.chdir(work)
+    text = "path: pets\ntrain: train\nval: val\ntest: gone\nnc: 1\n"
+    file = write(own, text, "pets/train/a.jpg", "pets/val/b.jpg")
+    assert read_description(file).root == own / "pets"
+
+
 def test_links_are_followed_and_loops_are_not(tmp_path: Path) -> None:
     real = tmp_path / "disk"
     write(real, "train: images\nval: val.txt\nnames: [cat]\n", "images/a/1.jpg", "more/2.jpg")
@@ -184,10 +228,46 @@ def test_label_path(image: str, label: str) -> None:
         ("train: images\nnames: {0: a, 2: b}\n", ":2: names: class numbers must run from 0 to 1"),
         ("train: images\nnames: {0: a, 0: b}\n", ":2: 0: given twice, first on line 2"),
         ("train: images\nnames: [yes, no]\n", ":2: names: class 0 is True for YAML, not text"),
+        (
+            "train: images\nnames: [a, 007]\n",
+            ":2: names: class 1 is 007 (7 for YAML), not text: put",
+        ),
+        ("train: images\nnames: [010]\n", ":2: names: class 0 is 010 (8 for YAML), not text: put"),
+        ("train: images\nnames: [12:30]\n", ":2: names: class 0 is 12:30 (750 for YAML), not text"),
+        ("train: images\nnames: [1_000]\n", ":2: names: class 0 is 1_000 (1000 for YAML), not te"),
+        ("train: images\nnames: [0x1F]\n", ":2: names: class 0 is 0x1F (31 for YAML), not text"),
+        ("train: images\nnames: {a: +5}\n", ":2: names: class numbers must run from 0 to 0"),
+        ("train: images\nnames: {0: +5}\n", ":2: names: class 0 is +5 (5 for YAML), not text: put"),
+        (
+            "train: images\nnames: {0: a, 01: b}\n",
+            ":2: names: class number 01 (1 for YAML): write 1",
+        ),
+        (
+            "train: images\nnc: 010\n",
+            ":2: nc: must be the number of classes (1 to 1,000,000), not 010 (8",
+        ),
+        (
+            "train: images\nnc: 2500000\n",
+            ":2: nc: must be the number of classes (1 to 1,000,000), no",
+        ),
+        (
+            "train: 12:30\nnc: 1\n",
+            ":1: train: must be a folder, a list of folders or a .txt file, not 12:30",
+        ),
+        ("train: 2024\nnc: 1\n", "not 2024: put it in quotes if that is its name"),
+        (
+            'train: images\nnames:\n- "\\ud83d"\n',
+            ":3: not valid YAML: half a character, '\\ud83d': write the whole one",
+        ),
+        (
+            "train: images\nnames: &a [x, *a]\n",
+            ":2: names: the alias *name stands inside what it nam",
+        ),
+        ("names: " + "[" * 999 + "]" * 999, "not valid YAML: "),
         ("train: images\nnames: [a, ' ']\n", ":2: names: class 1 has an empty name"),
         ("train: images\nnames: cat\n", ":2: names: must be a list of class names, not 'cat'"),
         ("train: images\nnames: []\n", ":2: names: must be a list of class names, not []"),
-        ("train: images\nnc: 0\n", ":2: nc: must be the number of classes (1 or more), not 0"),
+        ("train: images\nnc: 0\n", ":2: nc: must be the number of classes (1 to 1,000,000), not 0"),
         ("train: images\n", "names is missing"),
         ("names: [a]\n", "no split: give at least train"),
         ("names: [a]\ntrain: [1]\n", ":2: train: must be a folder, a list of folders or a .txt"),
@@ -216,6 +296,76 @@ def test_mistakes_are_named(tmp_path: Path, text: str, part: str) -> None:
     fails(file, part)
 
 
+BACKSLASHES = "'images\\train\\a.jpg' has Windows's backslashes: "
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        (r"images\train\a.jpg", [BACKSLASHES + "write '/' (sed -i 's#[\\]#/#g' {list})"]),
+        (
+            r"C:\pets\images\a.jpg",
+            ["'C:\\pets\\images\\a.jpg' is a path on a Windows machine: write"],
+        ),
+        (
+            "data/images/train/a.jpg",
+            ["there, but 'images/train/a.jpg' is", "'data/' too many", "CVAT"],
+        ),
+        (
+            "x/y/images/train/a.jpg",
+            ["'x/y/images/train/a.jpg' is not there, but", "'x/y/' too many"],
+        ),
+    ],
+)
+def test_lists_from_elsewhere_say_what_they_are(
+    tmp_path: Path, line: str, parts: list[str]
+) -> None:
+    file = write(tmp_path, "train: t.txt\nnc: 1\n", "images/train/a.jpg", "images/train/b.jpg")
+    (tmp_path / "t.txt").write_text(f"{line}\n{line.replace('a.jpg', 'b.jpg')}\n")
+    places = [part.replace("{list}", str(tmp_path / "t.txt")) for part in parts]
+    fails(file, ":1: train: ", f"{tmp_path / 't.txt'}:1: ", *places)
+
+
+def test_what_a_list_may_hold_all_the_same(tmp_path: Path) -> None:
+    # a backslash may be a part of a name, and an image may be missing that another folder has
+    file = write(tmp_path, "train: t.txt\nnc: 1\n", "a\\b.jpg", "x/c.jpg", "d.jpg")
+    (tmp_path / "t.txt").write_text("a\\b.jpg\nx/c.jpg\nx/d.jpg\n")
+    assert names_of(read_description(file), "train") == ["a\\b.jpg", "x/c.jpg", "x/d.jpg"]
+
+
+def test_backslashes_in_a_description(tmp_path: Path) -> None:
+    images = ("images/train/a.jpg",)
+    fails(
+        write(tmp_path, "train: images\\train\nnc: 1\n", *images),
+        "'images\\train' not found",
+        "'/'",
+    )
+    file = write(tmp_path, "path: C:\\pets\ntrain: images\nnc: 1\n", *images)
+    fails(file, ":1: path: folder 'C:\\pets' not found", "a path on a Windows machine")
+
+
+OBJ_DATA = """\
+classes = 3
+train = data/train.txt
+valid = data/valid.txt
+names = data/obj.names
+backup = backup/
+"""
+
+
+@pytest.mark.parametrize("text", [OBJ_DATA, "classes=1\ntrain  = C:\\x: y\n", "# c\nnames = x\n"])
+def test_darknets_obj_data_is_recognised(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "obj.data"
+    file.write_text(text)
+    with pytest.raises(ValueError, match="obj.data") as error:
+        read_description(file)
+    assert str(error.value) == (
+        f"{file} is a description for darknet (key = value, as CVAT's export YOLO 1.1 has it):"
+        " write a .yaml beside it with `train:` and `val:` (the same lists of images) and `names:`"
+        " (a list of the lines of its .names file)"
+    )
+
+
 def test_file_that_is_no_description(tmp_path: Path) -> None:
     fails(tmp_path / "none.yaml", "not found: name the description of a data set")
     fails(tmp_path, "is a folder: name the .yaml file in it")
@@ -231,6 +381,62 @@ def test_name_that_is_not_utf8(tmp_path: Path) -> None:
     except OSError:
         pytest.skip("the file system takes UTF-8 names only")
     fails(file, ":1: train: the name of the image", "\\udce9.jpg' is not UTF-8: rename it")
+
+
+def bomb(key: str, levels: int) -> str:
+    """A description whose ``key`` says ``x`` nine to the power of ``levels`` times."""
+    names = [f"a{level}" for level in range(levels)]
+    lines = [f"{names[0]}: &{names[0]} [{', '.join(['x'] * 9)}]"]
+    lines += [
+        f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]" for before, name in pairwise(names)
+    ]
+    return "\n".join([*lines, f"{key}: *{names[-1]}\n"])
+
+
+@pytest.mark.parametrize("levels", [7, 60])
+@pytest.mark.parametrize("key", ["names", "train", "path", "nc"])
+def test_aliases_cannot_blow_up(tmp_path: Path, key: str, levels: int) -> None:
+    start = time.process_time()
+    rest = {"train": "images", "names": "[a]", "path": ".", "nc": "1"}
+    text = "".join(f"{name}: {value}\n" for name, value in rest.items() if name != key)
+    file = write(tmp_path, text + bomb(key, levels), "images/a.jpg")
+    with pytest.raises(
+        ValueError, match=r"data.yaml:\d+: \w+: its aliases \(\*name\) repeat"
+    ) as error:
+        read_description(file)
+    assert len(str(error.value)) < 300 + len(str(tmp_path))
+    assert time.process_time() - start < 2
+
+
+def test_aliases_are_allowed_in_reason(tmp_path: Path) -> None:
+    text = (
+        "more: &more [images/a, images/b]\ntrain: *more\nnames: &n [x, &y z]\nold: [*n, *n, *y]\n"
+    )
+    file = write(tmp_path, text, "images/a/1.jpg", "images/b/2.jpg")
+    assert read_description(file).class_names == ("x", "z")
+
+
+def test_long_values_are_cut_in_messages(tmp_path: Path) -> None:
+    file = write(tmp_path, f"train: images\nnames: {'n' * 200_000}\n")
+    with pytest.raises(ValueError, match="must be a list of class names, not 'nnn") as error:
+        read_description(file)
+    assert len(str(error.value)) < 300 + len(str(tmp_path))
+
+
+def test_a_description_written_as_json(tmp_path: Path) -> None:
+    names = ["猫", "😀", "é", "a\\b"]
+    text = json.dumps({"train": "images/😀", "names": names})
+    assert "\\ud83d\\ude00" in text  # JSON has no other way to write it in ASCII
+    description = read_description(write(tmp_path, text, "images/😀/1.jpg"))
+    assert description.class_names == tuple(names)
+    assert names_of(description, "train") == ["images/😀/1.jpg"]
+    text = json.dumps({"train": "images/😀", "names": {"0": "😀"}})
+    assert read_description(write(tmp_path, text)).class_names == ("😀",)
+
+
+def test_whole_numbers_are_names_as_they_are_written(tmp_path: Path) -> None:
+    file = write(tmp_path, "train: images\nnames: [0, 10, '007', '12:30', 08]\n", "images/a.jpg")
+    assert read_description(file).class_names == ("0", "10", "007", "12:30", "08")
 
 
 # --- what DVC watches
@@ -253,6 +459,13 @@ def test_watched_folder_must_hold_the_data(tmp_path: Path, monkeypatch: pytest.M
     assert f"data.root: '.' makes DVC watch {tmp_path / 'data'}" in str(error.value)
     for root in ("../big/pets", "../big", ".."):
         check_watched(description, DataConfig(config="data/pets.yaml", root=root))
+    # what DVC takes only in quotes of its own
+    (tmp_path / "big/pets").rename(tmp_path / "big/mein Kätzchen (1)")
+    Path("data/pets.yaml").write_text(text.replace("big/pets", "big/mein Kätzchen (1)"))
+    odd = "../big/mein Kätzchen (1)"
+    with pytest.raises(ValueError, match=re.escape(f"-S 'data.root=\"{odd}\"')")):
+        check_watched(read_description(Path(apart.config)), apart)
+    (tmp_path / "big/mein Kätzchen (1)").rename(tmp_path / "big/pets")
     # a sibling whose name begins alike is another folder
     Path("big/pe").mkdir()
     with pytest.raises(ValueError, match=re.escape(right)):

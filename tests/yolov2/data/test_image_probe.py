@@ -8,7 +8,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from tests.datasets import picture
-from yolov2.data.image_probe import ImageProbe, probe_image, probe_sample
+from yolov2.data.image_probe import ImageProbe, other_pictures, probe_image, probe_sample
 from yolov2.data.images import read_image
 
 
@@ -90,6 +90,41 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
     (tmp_path / "folder.jpg").mkdir()
     found = probe_image(tmp_path / "folder.jpg")
     assert (found.status, found.reason) == ("unreadable", "Is a directory")
+
+
+def several(form: str, count: int, mode: str = "RGB") -> bytes:
+    """An image file of ``count`` pictures."""
+    first, *others = [Image.new(mode, (33, 17), (index * 40, 9, 90)) for index in range(count)]
+    stream = BytesIO()
+    first.save(stream, form, save_all=True, append_images=others)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("form", ["TIFF", "WEBP", "PNG", "AVIF", "GIF"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_files_of_several_pictures_say_so(tmp_path: Path, form: str, count: int) -> None:
+    found = probe(tmp_path, several(form, count), f"a.{form.lower()}")
+    assert (found.status, found.width, found.height) == ("ok", 33, 17)
+    note = "holds 3 pictures, only the first is looked at"
+    assert found.note == ("" if count == 1 else note)
+    assert other_pictures(several(form, count)) == found.note
+    assert other_pictures(tmp_path / f"a.{form.lower()}") == found.note
+
+
+def test_side_pictures_of_a_camera_are_no_pictures(tmp_path: Path) -> None:
+    found = probe(tmp_path, several("MPO", 2))  # depth, a gain map, the other eye
+    assert (found.status, found.note) == ("ok", "")
+
+
+def test_damage_after_the_first_picture_is_said(tmp_path: Path) -> None:
+    data = bytearray(several("TIFF", 2))
+    first = int.from_bytes(data[4:8], "little")  # the first directory: entries, then the next one
+    entries = int.from_bytes(data[first : first + 2], "little")
+    after = first + 2 + 12 * entries
+    data[after : after + 4] = (len(data) + 1000).to_bytes(4, "little")
+    found = probe(tmp_path, bytes(data), "a.tif")
+    assert found.status == "ok"
+    assert found.note.startswith("damaged after its first picture (")
 
 
 def test_label_file(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.yolov2.detection.stand_in import broken_folder, encoded, grey
+from yolov2.detection.frames import Frame, read_frames
 from yolov2.detection.gather import gather
 from yolov2.detection.inputs import ImageInput, Unreadable, VideoInput
 from yolov2.detection.sources import find_images, find_inputs
@@ -231,3 +233,21 @@ def test_addresses_that_lead_nowhere(tmp_path, monkeypatch, source, text):
     monkeypatch.setenv("no_proxy", "*")
     with pytest.raises(ValueError, match=text):
         gather([source], tmp_path)
+
+
+@pytest.mark.parametrize("form", ["tiff", "webp", "png", "gif", "avif", "mpo"])
+def test_that_only_the_first_picture_is_looked_at_is_said(tmp_path: Path, form: str) -> None:
+    first, second = Image.new("RGB", (9, 9), "red"), Image.new("RGB", (9, 9), "blue")
+    file = tmp_path / f"a.{form}"
+    first.save(file, save_all=True, append_images=[second])
+    inputs = [
+        ImageInput(name="a file", content=file),
+        ImageInput(name="bytes", content=file.read_bytes()),
+    ]
+    notes = []
+    for frame in read_frames(inputs, 32, ahead=1):
+        assert isinstance(frame, Frame)
+        notes.append(frame.note)
+    holds = ": holds 2 pictures, only the first is looked at"
+    # what a camera keeps beside its picture is none that one would look for objects in
+    assert notes == (["", ""] if form == "mpo" else ["a file" + holds, "bytes" + holds])

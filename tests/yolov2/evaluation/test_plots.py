@@ -4,8 +4,9 @@ import pytest
 from PIL import Image
 
 from yolov2.detection.draw import class_colour
-from yolov2.evaluation.curve_plots import save_pr_plot
-from yolov2.evaluation.plots import save_confusion_plot
+from yolov2.evaluation.curve_plots import save_confidence_plot, save_pr_plot
+from yolov2.evaluation.plots import save_confusion_plot, save_sizes_plot
+from yolov2.evaluation.thresholds import FIGURES, BestThreshold
 
 AWKWARD = ["a $1 or $2", "_hidden", "50%_off"]
 
@@ -46,6 +47,23 @@ def test_any_number_of_classes(tmp_path, classes):
     for name in ("pr.png", "confusion.png"):
         with Image.open(tmp_path / name) as image:
             assert min(image.size) > 300
+
+
+def test_names_in_any_script_are_quiet(tmp_path):
+    # warnings are errors here: a letter without a glyph is one; the second name is in STIX alone
+    names = ["Käfer ж", "part \u2313", "猫", "ห", "$\U000e0fff$"]
+    per_class = {name: {"AP": 0.5, "AP50": 0.5} for name in names}
+    save_pr_plot(curves(names, [0.5] * 5), per_class, names, tmp_path / "pr.png")
+    save_confusion_plot(np.eye(6, dtype=np.int64), names, tmp_path / "confusion.png")
+    sizes = pd.DataFrame({"size": ["small", "medium", "large"], "mean": [0.1, 0.2, 0.3]})
+    sizes = sizes.assign(**{name: [0.1, 0.2, 0.3] for name in names})
+    save_sizes_plot(sizes, names, tmp_path / "sizes.png")
+    figures = {
+        name: pd.DataFrame({"confidence": [0, 1], "mean": [0, 1], **{n: [0, 1] for n in names}})
+        for name in FIGURES
+    }
+    best = {name: BestThreshold(threshold=0.5, f1=0.5, precision=0.5, recall=0.5) for name in names}
+    save_confidence_plot(figures, best, names, tmp_path / "confidence.png")
 
 
 def test_confusion_colours_are_shares_of_the_row(tmp_path):

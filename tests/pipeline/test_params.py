@@ -68,8 +68,8 @@ def test_a_mistake_is_one_line_with_file_line_and_value(
     "name",
     [
         # what ends a filter's text, a filter's name, an address, a path, an override, a line
-        "joe's", 'a"b', "a`b", "a@b", "a/b", "a:b", "a?b", "a#b", "a%b", "a\\b", "a,b", "a=b", "a$b",
-        "a;b", "a\nb", "a\tb", "a\0b", "a\ud800b", "", " ", " a", "a ", ".", "..", "-S", "😀",
+        "joe's", 'a"b', "a`b", "a@b", "a/b", "a:b", "a?b", "a#b", "a%b", "a\\b", "a,b", "a=b",
+        "a$b", "a;b", "a\nb", "a\tb", "a\0b", "a\ud800b", "", " ", " a", "a ", ".", "..", "-S", "😀",
     ],
 )  # fmt: skip
 def test_names_that_mlflow_dvc_or_a_folder_cannot_take_are_refused(key: str, name: str) -> None:
@@ -112,9 +112,11 @@ def test_a_name_that_passes_works_in_the_store(
     assert registry.numbers() == [1]
     assert registry.find("onnx_sha256", "x") is None
     found = registry.with_alias("champion")
-    assert found is not None and found.number == 1
+    assert found is not None
+    assert found.number == 1
     address = ADDRESS.fullmatch(f"models:/{name}@champion")
-    assert address is not None and address["name"] == name
+    assert address is not None
+    assert address["name"] == name
     (tmp_path / f"{name}-1").mkdir()
 
 

@@ -69,7 +69,8 @@ def test_a_mistake_is_one_line_with_file_line_and_value(
     [
         # what ends a filter's text, a filter's name, an address, a path, an override, a line
         "joe's", 'a"b', "a`b", "a@b", "a/b", "a:b", "a?b", "a#b", "a%b", "a\\b", "a,b", "a=b",
-        "a$b", "a;b", "a\nb", "a\tb", "a\0b", "a\ud800b", "", " ", " a", "a ", ".", "..", "-S", "😀",
+        "a$b", "a;b", "a\nb", "a\tb", "a\0b", "a\ud800b", "", " ", " a", "a ", ".", "..", "-S",
+        "😀",
     ],
 )  # fmt: skip
 def test_names_that_mlflow_dvc_or_a_folder_cannot_take_are_refused(key: str, name: str) -> None:

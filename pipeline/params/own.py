@@ -93,12 +93,11 @@ def choose(sample: Sample, device: str) -> Params:
     """
     images, on_card = sample.images["train"], device == "cuda"
     width = OWN.model.width if not on_card else 0.5 if images < MANY_IMAGES else 1.0
-    cores = len(os.sched_getaffinity(0))
     train = replace(
         OWN.train,
         batch_size=8 if images < MANY_IMAGES else 16,
         # on a CPU the network needs every core
-        num_workers=min(MOST_WORKERS, cores - 1) if on_card else 0,
+        num_workers=min(MOST_WORKERS, len(os.sched_getaffinity(0)) - 1) if on_card else 0,
     )
     epochs = int(np.clip(round(VIEWS / images, -1), *EPOCHS))
     side = input_side(sample.tables, LARGEST_SIDE["cuda" if on_card else "cpu"])
@@ -118,7 +117,8 @@ def input_side(tables: LabelTables, largest: int) -> int:
     )
     sides = np.sqrt(labels["pixel_width"] * labels["pixel_height"])
     shares = sides / labels[["image_width", "image_height"]].max(axis=1)
-    wanted = STRIDE / float(np.quantile(shares, SMALL_BOXES))
+    small = float(np.quantile(shares, SMALL_BOXES))
+    wanted = STRIDE / max(small, STRIDE / largest)
     images = tables.images[tables.images["split"] == "train"]
     native = float(images[["width", "height"]].max(axis=1).median())
     most = min(largest, _cells(native))

@@ -62,6 +62,7 @@ def test_own_is_the_recipe_of_the_table_in_the_readme() -> None:
         (640, 42, 640, 512),
         (4000, 40, 640, 640),
         (640, 320, 416, 256),
+        (640, 1e-200, 416, 416),
         (128, 12, 416, 128),  # small images are not enlarged
         (100, 50, 416, 128),
         (30, 10, 416, 64),

@@ -45,7 +45,9 @@ def as_url(picture: Path) -> str:
 def headline(root: Path) -> str:
     """One line: AP and AP50 on the evaluated split."""
     metrics = _read(root / METRICS)
-    return f"{metrics['split']} AP {metrics['AP']:.3f}, AP50 {metrics['AP50']:.3f}"
+    why = metrics.get("optimistic")  # of a split that the training has seen
+    warned = f" (optimistic: {why})" if why else ""
+    return f"{metrics['split']} AP {metrics['AP']:.3f}, AP50 {metrics['AP50']:.3f}{warned}"
 
 
 def ap_table(root: Path) -> list[dict[str, Any]]:

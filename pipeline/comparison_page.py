@@ -8,6 +8,7 @@ from pipeline.comparison_details import ERRORS
 from pipeline.comparison_pictures import draw_change, save_class_plot
 from pipeline.finding import Finding
 from pipeline.report_page import cell, picture, table, write_pages
+from yolov2.config import OPTIMISTIC
 from yolov2.data.images import read_image
 from yolov2.run_folder import write_json
 
@@ -157,6 +158,8 @@ def _candidates(finding: Finding) -> str:
             known = one.candidate.run_id or "-"
             rows.append([letter, cell(one.candidate.name), cell(known), source, size])
     digest = finding.bench.digest
-    return f"Data: {finding.bench.split} split, digest `{digest}`; the same for all.\n\n" + table(
+    split = finding.bench.split
+    seen = f" The figures are **optimistic**: {OPTIMISTIC[split]}." if split in OPTIMISTIC else ""
+    return f"Data: {split} split, digest `{digest}`; the same for all.{seen}\n\n" + table(
         ["side", "name", "MLflow run", "detections", "size and speed"], rows
     )

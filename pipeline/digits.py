@@ -5,11 +5,15 @@ splits share nothing: no digit, no part of a photograph, no random stream. The s
 give the same bytes, and a scene depends on its split and number alone, not on how many there
 are.
 
+An own data set needs none of them: then the folder has a note only. It is made all the same,
+because DVC knows no stage that is left out.
+
 ``python -m pipeline.digits --more FOLDER`` writes further scenes of a split, as data that arrive
 later.
 """
 
 import argparse
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -25,6 +29,7 @@ from pipeline.digit_ink import glyph
 from pipeline.digit_scenes import Material, Scene, compose_scene
 from pipeline.params.schema import DigitsConfig, load
 from pipeline.stage import run_stage
+from yolov2.config import DataConfig
 from yolov2.section import require_between
 
 DIGITS = Path("data/digits")
@@ -61,6 +66,12 @@ Handwritten Digits" by E. Alpaydin and C. Kaynak, UCI Machine Learning Repositor
 
 What scikit-learn says about the photographs, word for word:
 
+"""
+
+# the same for every other data set, so that DVC keeps it once
+NOTE = """\
+No scenes: params.yaml names another data set (data.config).
+`python -m pipeline.params use demo` and `dvc repro` make them, or take them from DVC's cache.
 """
 
 
@@ -136,6 +147,24 @@ def write_data_set(folder: Path, config: DigitsConfig) -> None:
     unfinished.rename(folder)
 
 
+def wanted_by(data: DataConfig) -> bool:
+    """Whether the data set may hold the scenes: DVC watches a folder with them, or in them.
+
+    That is the embedded data set itself, or what ``python -m pipeline.data add`` makes of it.
+    """
+    watched = Path(os.path.abspath(Path(data.config).parent / data.root))
+    scenes = Path(os.path.abspath(DIGITS))
+    return watched.is_relative_to(scenes) or scenes.is_relative_to(watched)
+
+
+def leave_empty(folder: Path) -> None:
+    """Replace ``folder`` by one with a note instead of scenes."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    (folder / "README.txt").write_text(NOTE, encoding="utf-8")
+
+
 def write_more(folder: Path, scenes: Iterator[Scene], seed: int) -> None:
     """Write ``scenes`` and the class names into ``folder``, which appears when all are there.
 
@@ -180,19 +209,29 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser.add_argument("--scenes", type=int, default=300, help="how many (default: 300)")
     parser.add_argument("--seed", type=int, default=1, help="another seed, other scenes")
     parser.add_argument("--split", choices=SPLITS, default="train", help="whose digits they show")
-    chosen, config = parser.parse_args(arguments), load().digits
+    chosen, params = parser.parse_args(arguments), load()
+    config = params.digits
     if chosen.more is None:
-        write_data_set(DIGITS, config)
-        print(
-            f"{DIGITS}: {config.train_scenes} scenes for training, {config.val_scenes} for"
-            f" validation, {config.test_scenes} for the test"
-        )
+        compose(params.data, config)
         return
     require_between("--scenes", chosen.scenes, 1, 99_999)
     require_between("--seed", chosen.seed, 0, 2**32 - 1)
     scenes = make_scenes(chosen.split, chosen.scenes, config, later=chosen.seed)
     write_more(chosen.more, scenes, chosen.seed)
     print(f"{chosen.more}: {chosen.scenes} new scenes of the digits for {chosen.split}")
+
+
+def compose(data: DataConfig, config: DigitsConfig) -> None:
+    """What the stage does: all scenes, or a note where the data set ``data`` is another."""
+    if not wanted_by(data):
+        leave_empty(DIGITS)
+        print(f"{DIGITS}: left empty, the data set is {data.config}")
+        return
+    write_data_set(DIGITS, config)
+    print(
+        f"{DIGITS}: {config.train_scenes} scenes for training, {config.val_scenes} for"
+        f" validation, {config.test_scenes} for the test"
+    )
 
 
 if __name__ == "__main__":

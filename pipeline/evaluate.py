@@ -18,6 +18,7 @@ from pipeline.params.schema import Params, load
 from pipeline.splits import check_split
 from pipeline.stage import run_stage
 from pipeline.tracking import check_reachable, log_evaluation
+from yolov2.config import caution
 from yolov2.data.description import read_description
 from yolov2.data.table import LabelTables
 from yolov2.detection.detections import Detections
@@ -78,6 +79,7 @@ def describe(evaluation: Evaluation) -> str:
     lines.append("  ".join(f"{name} {value:.3f}" for name, value in evaluation.stats.items()))
     for name, (low, high) in evaluation.intervals.items():
         lines.append(f"  {name} 95 % confidence interval {low:.3f} to {high:.3f}")
+    lines += [f"  {text}" for text in [caution(evaluation.split)] if text]
     for name, values in evaluation.per_class.items():
         lines.append(f"  {name:20s} AP {values['AP']:.3f}  AP50 {values['AP50']:.3f}")
     return "\n".join(lines)

@@ -14,6 +14,8 @@ from pipeline.comparison import Comparison, Difference, compare
 from pipeline.comparison_details import Details, details_of
 from pipeline.measured import Bench, Measured
 from pipeline.report_page import cell
+from pipeline.run_marks import split_tags
+from yolov2.config import OPTIMISTIC
 
 SCHEMA = 1
 """Version of ``comparison.json``; another one when a key changes its meaning."""
@@ -76,7 +78,7 @@ class Finding:
         }
         return tags | {
             "compare.verdict": self.comparison.ap.verdict,
-            "split": self.bench.split,
+            **split_tags(self.bench.split),
             f"data.{self.bench.split}": self.bench.digest,
             "mlflow.note.content": cell(self.sentence()),
         }
@@ -95,6 +97,7 @@ class Finding:
             "verdict": comparison.ap.verdict,
             "split": self.bench.split,
             "data_digest": self.bench.digest,
+            "optimistic": OPTIMISTIC.get(self.bench.split),
             "images": comparison.images,
             "runs": {"A": comparison.runs[0], "B": comparison.runs[1]},
             "covers_seeds": comparison.covers_seeds,

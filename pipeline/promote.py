@@ -31,6 +31,7 @@ from pipeline.promotion_settled import (
     wanted,
 )
 from pipeline.registry import CHAMPION, Registry, Version
+from pipeline.run_marks import split_tags
 from pipeline.stage import run_stage
 from pipeline.tracking import log_report
 
@@ -160,7 +161,7 @@ def _record(params: Params, registry: Registry, decision: Decision, files: Seque
         "promotion.model": decision.model,
         "promotion.version": str(decision.number),
         "promotion.against": str(champion.number) if champion else "none",
-        "split": evidence.split,
+        **split_tags(evidence.split),
         f"data.{evidence.split}": evidence.digest,
     }
     figures = {"promotion/AP": evidence.challenger.ap}

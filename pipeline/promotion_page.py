@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.promotion_rules import Check, Evidence, Standing
 from pipeline.report_page import cell, table, write_pages
+from yolov2.config import OPTIMISTIC
 from yolov2.run_folder import write_json
 
 STEM = "promotion"
@@ -58,7 +59,11 @@ class Decision:
             f"{self.evidence.split} AP {self.evidence.challenger.ap:.4f}, all rules hold",
         )
         forced = f" (forced: {self.forced})" if self.verdict == "forced" else ""
-        return f"version {self.number} of {self.model} {self.verdict} {against}{forced}: {why}"
+        seen = OPTIMISTIC.get(self.evidence.split)
+        warned = f" (optimistic: {seen})" if seen else ""
+        return (
+            f"version {self.number} of {self.model} {self.verdict} {against}{forced}: {why}{warned}"
+        )
 
 
 def write_decision(decision: Decision, folder: Path, comparison: Path | None) -> list[Path]:
@@ -79,6 +84,7 @@ def write_decision(decision: Decision, folder: Path, comparison: Path | None) ->
         f"**{cell(decision.sentence())}**",
         f"Decided {decision.at} by {cell(decision.by)}, on the {evidence.split} split, digest"
         f" `{evidence.digest}`.",
+        *_caution(evidence.split),
         "## Rules",
         rules,
         "## Versions",
@@ -107,10 +113,21 @@ def content(decision: Decision) -> dict[str, Any]:
         "by": decision.by,
         "split": evidence.split,
         "data_digest": evidence.digest,
+        "optimistic": OPTIMISTIC.get(evidence.split),
         "challenger": asdict(evidence.challenger),
         "champion": asdict(evidence.champion) if evidence.champion else None,
         "rules": [asdict(check) for check in decision.checks],
     }
+
+
+def _caution(split: str) -> list[str]:
+    """A paragraph on figures that are better than on new images; none on a test split."""
+    if split not in OPTIMISTIC:
+        return []
+    return [
+        f"The figures are **optimistic**: {OPTIMISTIC[split]}; on new images expect less. Images"
+        " under `test:` in the data set's description, which nothing else uses, would say how much."
+    ]
 
 
 def _versions(evidence: Evidence) -> str:

@@ -16,8 +16,10 @@ from pipeline.identity import RunIdentity, collect_identity
 from pipeline.mlflow_connection import connect
 from pipeline.params.schema import TrackingConfig, load
 from pipeline.registry import CHALLENGER, PASSED, PROVEN, Registry, Version
+from pipeline.run_marks import split_tags
 from pipeline.stage import run_stage
 from pipeline.tracking import log_evaluation, resolve_training_run
+from yolov2.config import caution
 from yolov2.evaluation.figures import flat_metrics
 
 
@@ -135,7 +137,7 @@ def _tags(
 ) -> dict[str, str]:
     tags = {
         "onnx_sha256": sha256,
-        "split": evaluated.split,
+        **split_tags(evaluated.split),
         "AP": f"{evaluated.figure('AP'):.6f}",
         "AP50": f"{evaluated.figure('AP50'):.6f}",
         "data_digest": evaluated.data_digest,
@@ -172,12 +174,14 @@ def _describe(
     """What a person reads on the version's page, as Markdown."""
     graph, latency = export["artefacts"]["onnx"], export["latency_ms"]
     runs = f"#/experiments/{registry.store.experiment_id}/runs"
+    warned = [f"- {text}" for text in [caution(evaluated.split)] if text]
     return "\n".join(
         [
             f"YOLOv2, {evaluated.split} AP **{evaluated.figure('AP'):.3f}**, AP50"
             f" **{evaluated.figure('AP50'):.3f}** (pycocotools).",
             "",
             f"- data: {evaluated.split} split, digest `{evaluated.data_digest[:12]}`",
+            *warned,
             f"- ONNX graph: {graph['bytes'] / 1e6:.1f} MB, {latency['onnx']:.1f} ms an image on"
             f" the CPU ({latency['threads']} threads)",
             f"- [training run]({runs}/{run_id}), [evaluation run]({runs}/{evaluated.run_id})",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pipeline import process
 from pipeline.identity import RunIdentity
+from yolov2.config import OPTIMISTIC
 
 CHANGED = "changed"
 """Tag: what differs from the run of the same stage that finished before."""
@@ -90,6 +91,11 @@ def next_colour(tags_before: Mapping[str, str]) -> str:
     """Another colour than the run before has."""
     last = tags_before.get(COLOUR, COLOURS[-1])
     return COLOURS[(COLOURS.index(last) + 1) % len(COLOURS) if last in COLOURS else 0]
+
+
+def split_tags(split: str) -> dict[str, str]:
+    """Which split the figures are on, and why they are better than on new images (or ``no``)."""
+    return {"split": split, "optimistic": OPTIMISTIC.get(split, "no")}
 
 
 def run_tags(stage: str, key: str, identity: RunIdentity) -> dict[str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pipeline.identity import RunIdentity
 from pipeline.run_links import run_link
 from pipeline.run_marks import CHANGED, SINCE
+from yolov2.config import caution
 
 ORIGIN, RUN = "train.origin", "train.run"
 """Tags: one of the two words below, and the id of the training's run."""
@@ -57,11 +58,15 @@ def describe_origin(
 
 
 def headline(split: str, figures: Mapping[str, float]) -> str:
-    """The figures that decide, in bold: ``test AP 0.564 (0.550 to 0.579), AP50 0.954``."""
+    """The figures that decide, in bold: ``test AP 0.564 (0.550 to 0.579), AP50 0.954``.
+
+    Behind them a word of caution where the training has seen the split.
+    """
     told = []
     for name in ("AP", "AP50"):
         low, high = figures.get(f"{split}/{name}_low"), figures.get(f"{split}/{name}_high")
         between = f" ({low:.3f} to {high:.3f})" if low is not None and high is not None else ""
         if f"{split}/{name}" in figures:
             told.append(f"{name} {figures[f'{split}/{name}']:.3f}{between}")
-    return f"**{split} {', '.join(told)}**" if told else ""
+    warned = f" ({caution(split)})" if caution(split) else ""
+    return f"**{split} {', '.join(told)}**{warned}" if told else ""

@@ -18,7 +18,7 @@ from pipeline.mlflow_store import now
 from pipeline.params.schema import TrackingConfig
 from pipeline.paths import HISTORY
 from pipeline.reap import reap, require_free
-from pipeline.run_marks import run_tags
+from pipeline.run_marks import run_tags, split_tags
 from pipeline.run_origin import headline
 from pipeline.run_record import begin, begin_below, describe, ending
 from pipeline.training_run import TrainingRun
@@ -96,7 +96,7 @@ def log_evaluation(
     split = str(parameters["evaluate"]["split"])
     settings = run_layout.without(parameters, run_layout.NOT_OF_EVALUATION)
     figures = run_layout.evaluation_metrics(split, metrics)
-    marks = run_tags("evaluate", str(training_run["key"]), identity) | {"split": split}
+    marks = run_tags("evaluate", str(training_run["key"]), identity) | split_tags(split)
     marks |= dict(tags or {})
     with store.answering():
         title = headline(split, figures)
@@ -127,6 +127,7 @@ def log_export(
     store = connect(config.experiment)
     settings = run_layout.without(parameters, run_layout.NOT_OF_EXPORT)
     marks = run_tags("export", str(training_run["key"]), identity)
+    marks |= split_tags(str(parameters["evaluate"]["split"]))
     with store.answering():
         run = begin_below(store, training, settings, marks, identity)
     run_id = str(run.info.run_id)

@@ -19,7 +19,7 @@ from pipeline.expectations import render_page, run_expectations
 from pipeline.params.schema import Params, load
 from pipeline.splits import check_train
 from pipeline.stage import run_stage
-from pipeline.validation_report import Outcome, front_page, report
+from pipeline.validation_report import Outcome, advice, front_page, report
 from yolov2.data.checks import judge
 from yolov2.data.description import check_watched, read_description
 from yolov2.data.problems import DataError, Problem, errors, format_notes, format_problems
@@ -88,6 +88,7 @@ def summary(found: Mapping[str, Any], problems: Sequence[Problem]) -> str:
             line += f", {counts['images_without_objects']} images without objects"
         left_out = [f"{number} {name}" for name, number in counts["left_out"].items() if number]
         lines.append(line + (f"; left out: {', '.join(left_out)}" if left_out else ""))
+    lines += advice(found)
     if problems:
         kinds = ", ".join(f"{n} {kind}" for kind, n in found["problem_counts"].items())
         lines += [

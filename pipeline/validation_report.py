@@ -16,6 +16,11 @@ from yolov2.data.table import LabelTables, describe
 SHOWN_PROBLEMS = 500
 """Problems that the front page lists; the JSON file has all."""
 
+NO_TEST = (
+    "no test split: val then chooses the checkpoint, is reported and promotes, so that every figure"
+    " is optimistic; give test: images that nothing else uses"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
@@ -96,6 +101,7 @@ def front_page(outcome: Outcome, found: Mapping[str, Any]) -> str:
         "<h2>Images and boxes</h2>",
         table((*splits_header, "lines left out"), splits),
         table(("class", *found["splits"]), _class_rows(found)),
+        *(f"<p>{html.escape(text)}</p>" for text in advice(found)),
         "<h2>Rules</h2>",
         table(
             ("", "rule", "table", "rows", "broken by", "then"),
@@ -106,6 +112,11 @@ def front_page(outcome: Outcome, found: Mapping[str, Any]) -> str:
         *_problem_list(outcome.problems),
     ]
     return page("Validation of the data set", body)
+
+
+def advice(found: Mapping[str, Any]) -> list[str]:
+    """What a person should know of the splits, though nothing is wrong with them."""
+    return [NO_TEST] if "val" in found["splits"] and "test" not in found["splits"] else []
 
 
 def _class_rows(found: Mapping[str, Any]) -> list[tuple[str | int, ...]]:

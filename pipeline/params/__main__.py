@@ -1,61 +1,86 @@
 """``python -m pipeline.params``: write a preset into ``params.yaml``, or check what is there."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+
+from tqdm import tqdm
 
 from pipeline.params.presets import DEMO, FULL, render
 from pipeline.params.schema import Params, load
 from pipeline.paths import PARAMS
 from pipeline.splits import check_train, without
 from pipeline.stage import run_stage
-from yolov2.config import DataConfig
-from yolov2.data.description import read_description, root_seen_from
+from yolov2.config import DataConfig, caution
+from yolov2.data.description import DataDescription, read_description, root_seen_from
 from yolov2.data.problems import format_notes
 from yolov2.run_folder import write_text
+from yolov2.section import require_between
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line and do it."""
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.params",
         description="Write a preset into params.yaml, or check the file that is there.",
-        epilog="example: python -m pipeline.params use full --data ../blood/data.yaml",
+        epilog="example: python -m pipeline.params use own --data ../blood/data.yaml --hours 3",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     use = commands.add_parser(
         "use",
         help="write a preset (the old file is kept as params.yaml.bak)",
-        description="Write a preset into params.yaml; the old file is kept as params.yaml.bak.",
+        description="Write a preset into params.yaml; the old file is kept as params.yaml.bak."
+        " For `own` some real training steps are timed, about half a minute.",
     )
     use.add_argument(
         "preset",
-        choices=("full", "demo"),
-        help="full: the published recipe for an own data set; demo: the embedded digits",
+        choices=("own", "full", "demo"),
+        help="own: what learns most from own images, sized by them and this machine; full: the"
+        " published recipe for the full network; demo: the embedded digits",
     )
     use.add_argument("--data", type=Path, help="description of the data set (Ultralytics form)")
+    use.add_argument(
+        "--hours", type=float, metavar="H", help="own: what can be trained in this time"
+    )
+    use.add_argument(
+        "--no-timing", action="store_true", help="own: choose by the data alone, say no duration"
+    )
     commands.add_parser("check", help="read params.yaml and say what is wrong, if anything")
-    arguments = parser.parse_args()
-    if arguments.command == "check":
+    chosen = parser.parse_args(arguments)
+    if chosen.command == "check":
         load()
         print(f"{PARAMS} is right")
-    else:
-        use_preset(arguments.preset, arguments.data)
+        return
+    if chosen.preset != "own" and (chosen.hours is not None or chosen.no_timing):
+        parser.error("--hours and --no-timing are for the preset own")
+    if chosen.hours is not None and chosen.no_timing:
+        parser.error("--hours needs the timing: leave --no-timing out")
+    use_preset(chosen.preset, chosen.data, hours=chosen.hours, timed=not chosen.no_timing)
 
 
-def use_preset(preset: str, data: Path | None) -> None:
-    """Write preset ``full`` or ``demo`` into ``params.yaml``, for the data set ``data`` if given.
+def use_preset(
+    preset: str, data: Path | None, *, hours: float | None = None, timed: bool = True
+) -> None:
+    """Write preset ``own``, ``full`` or ``demo`` into ``params.yaml``, for ``data`` if given.
+
+    ``own`` is sized by the data and the machine, ``timed`` on it, and made to end in ``hours``.
 
     Raises:
-        ValueError: ``full`` without a data set, or a description that cannot be read.
+        ValueError: ``own`` or ``full`` without a data set, a description or data that cannot be
+            read, or nothing that fits into the time or the memory.
     """
-    if preset == "full" and data is None:
-        raise ValueError("preset full is for an own data set: name it with --data PATH.yaml")
+    if preset != "demo" and data is None:
+        raise ValueError(f"preset {preset} is for an own data set: name it with --data PATH.yaml")
     params = FULL if preset == "full" else DEMO
     notes: list[str] = []
+    said: list[str] = []
     if data is not None:
         description = read_description(data)
         check_train(description)
+        if preset == "own":
+            params, said = _fitting(description, hours, timed=timed)
         section = DataConfig(config=data.as_posix(), root=root_seen_from(description))
         params = replace(params, data=section)
         if "test" not in description.images:
@@ -69,17 +94,55 @@ def use_preset(preset: str, data: Path | None) -> None:
     for line in format_notes(notes):
         print(line)
     report(preset, params)
+    print(*said, sep="\n", end="\n" if said else "")
+    print("next: dvc repro (or dvc exp run -n NAME)")
+
+
+def _fitting(
+    description: DataDescription, hours: float | None, *, timed: bool
+) -> tuple[Params, list[str]]:
+    """The preset ``own`` for a data set, and what to tell of it."""
+    # late: --help answers before torch is loaded
+    from pipeline.params import own, timing
+    from yolov2.network.device import resolve_device
+
+    if hours is not None:
+        require_between("--hours", hours, 0.001, 10_000)
+    with tqdm(disable=None, leave=False, unit="image", desc="reading") as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        sample = own.look_at(description, progress)
+    params = own.choose(sample, resolve_device("auto").type)
+    measured = None
+    if timed:
+        print("timing real training steps of this data set, about half a minute", flush=True)
+        measure = partial(timing.measure, tables=sample.tables, root=description.root)
+        if hours is None:
+            measured = measure(params)
+        else:
+            params, measured = own.fit(params, sample, hours, measure)
+        params = own.with_memory(params, measured)
+    return params, own.tell(params, sample, measured)
 
 
 def report(preset: str, params: Params) -> None:
-    """Say what was written and what to type next."""
+    """Say what was written."""
     model, train = params.model, params.train
     print(
         f"{PARAMS}: preset {preset}, data {params.data.config}, {model.image_size} px, width"
         f" {model.width:g}, {train.epochs} epochs of batch {train.batch_size}, scored on"
         f" {params.evaluate.split}"
     )
-    print("next: dvc repro (or dvc exp run -n NAME)")
+    if caution(params.evaluate.split):
+        print(f"its figures are {caution(params.evaluate.split)}: add a test split if you can")
+    if preset == "full":
+        print(
+            "the published recipe, for a large data set and days on a card: from own images and"
+            " random weights the preset own learns more in the same time"
+        )
 
 
 if __name__ == "__main__":

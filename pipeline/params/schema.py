@@ -1,6 +1,7 @@
 """``params.yaml`` as dataclasses, a section per stage, every key and value checked."""
 
 import json
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
@@ -27,6 +28,9 @@ from yolov2.section import Section, require, require_between
 from yolov2.train_config import TrainConfig
 from yolov2.yaml_aliases import cut, refuse_bombs
 
+NAME_BYTES = 180
+"""Most bytes of a name in MLflow: folders of 255 have it with numbers and words behind it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrackingConfig(Section):
@@ -37,11 +41,22 @@ class TrackingConfig(Section):
 
     def __post_init__(self) -> None:
         for name in ("experiment", "model_name"):
-            value = self.__dict__[name]
-            require(
-                bool(value.strip()) and not set(value) & set("/:"),
-                f"{name} must be a name without '/' and ':', not '{value}'",
-            )
+            _require_name(name, self.__dict__[name])
+
+
+def _require_name(key: str, value: str) -> None:
+    """Raise ``ValueError`` for a name that not every place takes in which it is written."""
+    # letters, marks and numbers of any script
+    known = [char in "_-.+ " or unicodedata.category(char)[0] in "LMN" for char in value]
+    ends = value[:1] + value[-1:]
+    require(
+        bool(value) and all(known) and not set(ends) & set("-.+ "),
+        f"{key} must be a name of letters and digits, between them also blanks and the signs _ - ."
+        " +: it stands in filters, addresses (models:/NAME@champion), folders and -S KEY=VALUE;"
+        f" not {value!r}",
+    )
+    size = len(value.encode())
+    require(size <= NAME_BYTES, f"{key} must be {NAME_BYTES} bytes or less in UTF-8, not {size}")
 
 
 @dataclass(frozen=True, kw_only=True)

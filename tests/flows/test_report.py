@@ -32,6 +32,10 @@ def finished(tmp_path: Path) -> Path:
 
 def test_headline(finished: Path) -> None:
     assert headline(finished) == "test AP 0.512, AP50 0.875"
+    metrics = finished / "reports/metrics.json"
+    told = json.loads(metrics.read_text()) | {"split": "val", "optimistic": "chosen by val"}
+    metrics.write_text(json.dumps(told))
+    assert headline(finished) == "val AP 0.512, AP50 0.875 (optimistic: chosen by val)"
 
 
 def test_figures_stand_after_the_split_and_its_size(finished: Path) -> None:

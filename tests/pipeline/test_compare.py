@@ -106,6 +106,11 @@ def test_runs_are_compared_by_the_detections_they_left(
     text = (folder / "comparison.md").read_text()
     assert r"| train.lr | 0.25 | 0.5 |" in text
     assert "does not cover what another seed" in text
+    assert "**optimistic**: a training chooses its checkpoint by the val split" in text
+    assert json.loads((folder / "comparison.json").read_text())["optimistic"] == (
+        "a training chooses its checkpoint by the val split"
+    )
+    assert run.data.tags["optimistic"] == "a training chooses its checkpoint by the val split"
     html = (folder / "comparison.html").read_text()
     sources = re.findall(r'src="([^"]{0,12})', html)
     assert sources

@@ -14,6 +14,8 @@ from pipeline.digit_ink import glyph
 from pipeline.digit_scenes import Material, compose_scene
 from pipeline.digits import load_material, make_scenes, write_data_set
 from pipeline.params.schema import DigitsConfig
+from tests.pipeline.project import copy_project, run, write_params
+from yolov2.config import DataConfig
 
 SMALL = {"train_scenes": 9, "val_scenes": 4, "test_scenes": 5}
 
@@ -252,3 +254,58 @@ def test_the_stage_writes_where_the_pipeline_looks(
     assert capsys.readouterr().out == (
         "data/digits: 3 scenes for training, 2 for validation, 1 for the test\n"
     )
+
+
+OWN = "mine/data.yaml"
+
+
+@pytest.mark.parametrize(
+    ("config", "root", "needed"),
+    [
+        ("data/digits/digits.yaml", ".", True),
+        ("data/extended/data.yaml", "..", True),  # what `pipeline.data add` makes of them
+        ("both.yaml", "data/digits/images", True),
+        (OWN, ".", False),
+        ("data/mine/data.yaml", ".", False),
+        ("data/mine.yaml", "mine", False),
+        ("data/digits-2/data.yaml", ".", False),
+        ("../elsewhere/data.yaml", ".", False),
+    ],
+)
+def test_scenes_are_made_for_a_data_set_that_may_hold_them(
+    config: str, root: str, needed: bool
+) -> None:
+    assert digits.wanted_by(DataConfig(config=config, root=root)) is needed
+
+
+def test_own_data_compose_no_scenes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(f"data: {{config: {OWN}}}\n")
+    digits.main()
+    assert [path.name for path in (tmp_path / "data/digits").rglob("*")] == ["README.txt"]
+    assert (tmp_path / "data/digits/README.txt").read_text() == (
+        "No scenes: params.yaml names another data set (data.config).\n"
+        "`python -m pipeline.params use demo` and `dvc repro` make them, or take them from DVC's"
+        " cache.\n"
+    )
+    assert capsys.readouterr().out == f"data/digits: left empty, the data set is {OWN}\n"
+
+
+def test_the_stage_knows_of_another_data_set_and_brings_the_scenes_back(tmp_path: Path) -> None:
+    scenes = {"digits.train_scenes": 3, "digits.val_scenes": 2, "digits.test_scenes": 1}
+    folder = copy_project(tmp_path, scenes)
+    pictures = folder / "data/digits/images"
+    run(folder, "dvc", "repro", "digits")
+    first = sorted(path.read_bytes() for path in pictures.rglob("*.jpg"))
+    assert len(first) == 6
+    write_params(folder, scenes | {"data.config": OWN})
+    assert "left empty" in run(folder, "dvc", "repro", "digits")
+    assert not pictures.exists()
+    write_params(folder, scenes | {"data.config": "data/extended/data.yaml", "data.root": ".."})
+    run(folder, "dvc", "repro", "digits")
+    assert sorted(path.read_bytes() for path in pictures.rglob("*.jpg")) == first
+    write_params(folder, scenes)
+    assert "'digits' is cached - skipping run" in run(folder, "dvc", "repro", "digits")
+    assert sorted(path.read_bytes() for path in pictures.rglob("*.jpg")) == first

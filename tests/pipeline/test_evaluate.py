@@ -75,7 +75,13 @@ def test_stage_writes_every_output_and_logs_a_complete_row(stage, capsys):
     assert logged["metrics"] == flat_metrics(metrics)
     assert logged["metrics"]["AP_low"] == metrics["intervals"]["AP"][0]
     assert {path.as_posix() for path in logged["artifacts"]} == files | {"reports/metrics.json"}
-    assert "val: 1 images, 1 boxes" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "val: 1 images, 1 boxes" in printed
+    assert (
+        "\n  optimistic: a training chooses its checkpoint by the val split; on new images expect"
+        " less\n"
+    ) in printed
+    assert metrics["optimistic"] == "a training chooses its checkpoint by the val split"
 
 
 def test_stage_names_the_splits_that_exist_and_what_to_type(stage):
@@ -89,3 +95,4 @@ def test_thresholds_come_from_the_validation_split_whatever_is_scored(stage):
     metrics = json.loads(Path("reports/metrics.json").read_text())
     thresholds = json.loads(Path("models/thresholds.json").read_text())
     assert (metrics["split"], thresholds["split"]) == ("train", "val")
+    assert metrics["optimistic"] == "a training learns from the train split"

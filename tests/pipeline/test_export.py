@@ -99,7 +99,12 @@ def test_stage_writes_all_files_and_the_report(capsys):
     assert [line.partition("  ")[0] for line in lines] == [
         f"models/exported/{file}" for file in FILES.values()
     ]
-    assert "| onnx-int8 | `model.int8.onnx` | int8 |" in Path("reports/export.md").read_text()
+    table = Path("reports/export.md").read_text()
+    assert "| onnx-int8 | `model.int8.onnx` | int8 |" in table
+    assert (
+        "AP is optimistic: a training chooses its checkpoint by the val split; on new images expect"
+        " less." in table
+    )
     images = np.random.default_rng(1).random((2, 3, 64, 64), dtype=np.float32)
     graph = open_onnx(Path("models/exported/model.onnx"))
     checkpoint = run_module(DecodedYOLOv2(load_detector(Path("models/best.pt")).network))

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.model_address import ADDRESS
 from pipeline.params.__main__ import use_preset
 from pipeline.params.presets import DEMO, FULL, render
-from pipeline.params.schema import load
+from pipeline.params.schema import TrackingConfig, load
+from pipeline.registry import Registry
 from tests.datasets import write_dataset
 
 ROOT = Path(__file__).parents[2]
@@ -96,6 +98,64 @@ def test_nesting_without_end_and_long_values_are_one_short_line(tmp_path: Path) 
             load(path)
         assert "\n" not in str(caught.value)
         assert len(str(caught.value)) < 400 + len(str(tmp_path))
+
+
+@pytest.mark.parametrize("key", ["experiment", "model_name"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        # what ends a filter's text, a filter's name, an address, a path, an override, a line
+        "joe's", 'a"b', "a`b", "a@b", "a/b", "a:b", "a?b", "a#b", "a%b", "a\\b", "a,b", "a=b",
+        "a$b", "a;b", "a\nb", "a\tb", "a\0b", "a\ud800b", "", " ", " a", "a ", ".", "..", "-S",
+        "😀",
+    ],
+)  # fmt: skip
+def test_names_that_mlflow_dvc_or_a_folder_cannot_take_are_refused(key: str, name: str) -> None:
+    with pytest.raises(ValueError, match="must be a name of letters") as caught:
+        TrackingConfig(**{key: name})
+    assert str(caught.value) == (
+        f"{key} must be a name of letters and digits, between them also blanks and the signs _ - ."
+        " +: it stands in filters, addresses (models:/NAME@champion), folders and -S KEY=VALUE;"
+        f" not {name!r}"
+    )
+
+
+def test_a_name_that_is_too_long_for_a_folder_is_refused() -> None:
+    TrackingConfig(model_name="数" * 60)
+    with pytest.raises(ValueError, match="model_name must be 180 bytes or less in UTF-8, not 183"):
+        TrackingConfig(model_name="数" * 61)
+
+
+def test_a_name_is_checked_where_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("tracking:\n  model_name: joe's\n")
+    with pytest.raises(ValueError, match=r"params\.yaml:1: tracking: model_name must be a name of"):
+        load(path)
+
+
+@pytest.mark.parametrize("name", ["yolov2", "blood cells 2.1", "Zähler_v2+x", "数字", "7", "हिन्दी"])
+def test_a_name_that_passes_works_in_the_store(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    config = TrackingConfig(model_name=name, experiment=name)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    registry = Registry(config)
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    client.create_registered_model(name)
+    client.create_model_version(name, source=str(tmp_path))
+    registry.set_alias("champion", 1)
+    assert registry.numbers() == [1]
+    assert registry.find("onnx_sha256", "x") is None
+    found = registry.with_alias("champion")
+    assert found is not None
+    assert found.number == 1
+    address = ADDRESS.fullmatch(f"models:/{name}@champion")
+    assert address is not None
+    assert address["name"] == name
+    (tmp_path / f"{name}-1").mkdir()
 
 
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:

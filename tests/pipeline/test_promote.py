@@ -114,6 +114,37 @@ def test_decision_is_a_page_and_a_run(registry: Registry) -> None:
     assert "promotion.html" in files(open_store(), newest.info.run_id)
 
 
+def test_a_decision_on_what_the_training_has_seen_says_so(
+    registry: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def on(split: str) -> Gather:
+        def gather(*given: object) -> tuple[Evidence, Finding | None]:
+            known, finding = found(CLEAR)(*given)  # type: ignore[arg-type]
+            return replace(known, split=split), finding
+
+        return gather
+
+    add(registry)
+    folder = Path("reports/promotion/trial-model-1")
+    promote(PARAMS, dry_run=True, evidence_of=on("test"))
+    assert json.loads((folder / "promotion.json").read_text())["optimistic"] is None
+    assert "optimistic" not in (folder / "promotion.md").read_text()
+    capsys.readouterr()
+    promote(PARAMS, evidence_of=on("val"))
+    assert capsys.readouterr().out.startswith(
+        "version 1 of trial-model promoted as the first: val AP 0.5600, all rules hold"
+        " (optimistic: a training chooses its checkpoint by the val split)\n"
+    )
+    why = "a training chooses its checkpoint by the val split"
+    assert json.loads((folder / "promotion.json").read_text())["optimistic"] == why
+    text = (
+        f"The figures are **optimistic**: {why}; on new images expect less. Images under `test:` in"
+        " the data set's description, which nothing else uses, would say how much."
+    )
+    assert text in (folder / "promotion.md").read_text()
+    assert runs(open_store(), "promote")[-1].data.tags["optimistic"] == why
+
+
 def test_dry_run_changes_nothing(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
     add(registry)
     assert decide(CLEAR, dry_run=True) == 0

@@ -103,6 +103,31 @@ def test_new_evaluation_of_a_registered_graph_replaces_its_figures(result: Path)
     )
 
 
+def test_a_version_measured_on_what_its_training_has_seen_says_so(result: Path) -> None:
+    record = train_record()
+
+    def evaluated_on(split: str) -> tuple[str, str]:
+        run_id = log_evaluation(
+            CONFIG,
+            training_run=record,
+            parameters=PARAMETERS | {"evaluate": {"split": split}},
+            metrics={"AP": 0.6, "AP50": 0.7},
+            artifacts=[],
+            identity=tracked.identity(),
+        )
+        tracked.write_json(paths.EVALUATE_RUN, run_id=run_id, training_run_id=record["run_id"])
+        tracked.write_json(paths.METRICS, **(tracked.SCORES | {"split": split}))
+        register(CONFIG)
+        found = Registry(CONFIG).store.client.get_model_version("trial-model", "1")
+        return str(found.tags["optimistic"]), str(found.description)
+
+    why, description = evaluated_on("val")
+    assert why == "a training chooses its checkpoint by the val split"
+    assert f"\n- optimistic: {why}; on new images expect less\n" in description
+    # the same graph, measured on the test split since
+    assert evaluated_on("test")[0] == "no"
+
+
 def test_result_of_another_store_is_registered_with_its_runs(
     result: Path, empty_store: Path
 ) -> None:

@@ -353,6 +353,7 @@ def test_evaluation_is_one_complete_row(repository: Path) -> None:
     assert "schedule.cron" not in run.data.params
     assert run.data.tags["mlflow.parentRunId"] == record["run_id"]
     assert (run.data.tags["stage"], run.data.tags["split"]) == ("evaluate", "test")
+    assert run.data.tags["optimistic"] == "no"
     assert tracked.files(store, run_id) == {
         "metrics.json",
         "evaluate/pr.png",
@@ -367,6 +368,31 @@ def test_evaluation_is_one_complete_row(repository: Path) -> None:
     model = store.client.get_logged_model(record["model_id"])
     figures = {(m.key, m.value, m.dataset_name) for m in model.metrics}
     assert ("test/AP", 0.5, "digits/test") in figures
+
+
+def test_evaluation_on_what_the_training_has_seen_says_so(repository: Path) -> None:
+    record = train([2.0])
+    for split, why in (
+        ("val", "a training chooses its checkpoint by the val split"),
+        ("train", "a training learns from the train split"),
+    ):
+        settings = PARAMETERS | {"evaluate": {"split": split}}
+        run_id = evaluate(record, {"AP": 0.5}, parameters=settings)
+        tags = open_store().client.get_run(run_id).data.tags
+        assert tags["optimistic"] == why
+        assert tags["mlflow.note.content"].startswith(
+            f"**{split} AP 0.500** (optimistic: {why}; on new images expect less)\n\n"
+        )
+    run_id = log_export(
+        CONFIG,
+        training_run=record,
+        parameters=PARAMETERS | {"evaluate": {"split": "val"}},
+        metrics={"onnx/AP": 0.5},
+        artifacts=[],
+        identity=identity(),
+    )
+    tags = open_store().client.get_run(run_id).data.tags
+    assert tags["optimistic"] == "a training chooses its checkpoint by the val split"
 
 
 def test_evaluation_leaves_the_training_as_it_was(repository: Path) -> None:

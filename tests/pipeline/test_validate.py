@@ -92,6 +92,12 @@ def test_edges_agree_to_the_last_digit(tmp_path: Path) -> None:
     assert "duplicate" not in {one.kind for one in verdicts}
 
 
+NO_TEST = (
+    "no test split: val then chooses the checkpoint, is reported and promotes, so that every figure"
+    " is optimistic; give test: images that nothing else uses"
+)
+
+
 def test_smallest_size_and_middle_agree_to_the_last_digit(tmp_path: Path) -> None:
     sizes = [0.001 + step * 2e-19 for step in range(-3, 4)]
     lines = [f"0 0.5 0.5 {size!r} 0.5" for size in sizes]
@@ -134,13 +140,26 @@ def test_good_data_goes_through(workspace: Path, capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out.splitlines() == [
         "train: 2 images, 1 boxes, 1 images without objects",
         "val: 1 images, 1 boxes",
+        NO_TEST,
     ]
+    assert NO_TEST in (paths.DATA_DOCS / "index.html").read_text(encoding="utf-8")
     assert len(LabelTables.read(paths.ARTIFACTS).images) == 3
     report = read_report()
     assert report["passed"] is True
     assert report["problems"] == []
     assert all(one["passed"] for one in report["expectations"])
     assert report["policies"] == dict.fromkeys(KINDS, "error")
+
+
+def test_with_a_test_split_nothing_is_said(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    splits = {split: {split: GOOD} for split in ("train", "val", "test")}
+    write_dataset(workspace / "pets", splits)
+    configure()
+    main()
+    assert "no test split" not in capsys.readouterr().out
+    assert "no test split" not in (paths.DATA_DOCS / "index.html").read_text(encoding="utf-8")
 
 
 def test_mistakes_stop_after_the_report_is_written(workspace: Path) -> None:

@@ -302,6 +302,10 @@ def test_from_labels_to_detections(data, tmp_path, capsys):
     said = capsys.readouterr()
     metrics = json.loads((run / "metrics.json").read_text())
     assert f"AP50      {metrics['AP50']:>8.4f}" in said.out
+    assert (
+        "\noptimistic: a training chooses its checkpoint by the val split; on new images expect"
+        " less\n"
+    ) in said.out
     assert (run / "evaluate" / "pr_curve.png").stat().st_size > 1000
     assert cli.main(["info", *weights]) == 0
     assert "classes 2, width 0.05, input 64 px" in capsys.readouterr().out

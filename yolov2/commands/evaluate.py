@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from yolov2.commands.evaluate_inputs import coco_images, read_shard, report_folder, require_one_way
 from yolov2.commands.options import add_data, add_device, add_section, section_from
-from yolov2.config import EvaluateConfig
+from yolov2.config import EvaluateConfig, caution
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -195,4 +195,5 @@ def table(evaluation: "Evaluation") -> str:
     lines.append(f"{'':<{width}}{'AP':>8}{'AP50':>8}")
     for name, values in per_class.items():
         lines.append(f"{name:<{width}}{values['AP']:>8.4f}{values['AP50']:>8.4f}")
+    lines += filter(None, [caution(evaluation.split)])
     return "\n".join(lines)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from yolov2.config import OPTIMISTIC
 from yolov2.detection.detections import Detections
 from yolov2.evaluation.annotated import AnnotatedImages
 from yolov2.evaluation.bootstrap import draw_weights, interval, resampled_ap
@@ -56,6 +57,8 @@ class Evaluation:
             "images": self.images,
             "boxes": self.boxes,
         }
+        if self.split in OPTIMISTIC:
+            content["optimistic"] = OPTIMISTIC[self.split]
         if self.intervals:
             content["intervals"] = {name: list(ends) for name, ends in self.intervals.items()}
             content["bootstrap"] = {"resamples": self.resamples, "seed": self.seed}

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from yolov2.config import caution
 from yolov2.export.artefacts import Exported
 from yolov2.export.evidence import Evidence
 from yolov2.export_config import ExportConfig
@@ -88,6 +89,8 @@ def export_table(report: Mapping[str, Any]) -> str:
         f"One image at a time on the CPU, {latency['threads']} threads, ONNX in ONNX Runtime. A"
         f" loss of AP above {report['max_ap_loss']:g} is an error.",
     ]
+    if caution(split or ""):
+        lines += ["", f"AP is {caution(split)}."]
     return "\n".join(lines) + "\n"
 
 

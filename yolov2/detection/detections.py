@@ -32,6 +32,9 @@ class Detection(NamedTuple):
 class Detections:
     """What the detector says about one image, by descending score.
 
+    Equal scores come by their place in the network's predictions (box, then class), those of a
+    file in its order: so they are cut, written, matched and judged.
+
         for box, score, name in found: ...
 
     ``boxes_xyxy`` (N, 4) in pixels of the image and within it, ``scores`` (N,) in [0, 1],

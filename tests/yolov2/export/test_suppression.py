@@ -7,6 +7,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
+from tests.yolov2.detection import test_order
 from yolov2.boxes import Letterbox
 from yolov2.detection.postprocess import postprocess
 from yolov2.export.onnx_graph import ExportError, write_onnx
@@ -108,6 +109,43 @@ def test_detections_are_those_of_postprocess(graph, multi_label, most, threshold
     assert len(found) == len(wanted)
     assert (len(wanted) > 0) == (threshold != [1.0])
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("multi_label", [True, False])
+@pytest.mark.parametrize("most", [2, 100])
+def test_equal_scores_come_by_their_place(graph, multi_label, most):
+    differing = []
+    for seed in range(30):
+        predictions = test_order.tied_predictions(seed)
+        found, _ = graph(
+            as_images(predictions.numpy()),
+            conf_threshold=[0.1],
+            nms_threshold=test_order.NMS,
+            max_detections=most,
+            multi_label=multi_label,
+        )
+        rows = [(image, row) for image, one in enumerate(predictions) for row in
+                test_order.plain(one, most=most, multi_label=multi_label)]  # fmt: skip
+        wanted = [[image, *box, score, class_id] for image, (score, class_id, box) in rows]
+        if found.tolist() != wanted:
+            differing.append(seed)
+    assert differing == []
+
+
+def test_tiny_scores_are_sorted_in_every_image_of_the_batch(graph):
+    """In double precision 2 - 1e-20 is 2 - 2e-20: a rank that joins both would lose the order."""
+    predictions = np.zeros((2, BOXES, 5 + CLASSES), dtype=np.float32)
+    predictions[:, :, :4] = 8
+    predictions[:, :2, 4] = 1
+    predictions[:, 0, 5], predictions[:, 1, 7] = 1e-20, 2e-20
+    found, _ = graph(
+        as_images(predictions),
+        conf_threshold=[0.0],
+        nms_threshold=0.5,
+        max_detections=5,
+        multi_label=True,
+    )
+    assert found[:, [0, 6]].tolist() == [[0, 2], [0, 0], [1, 2], [1, 0]]
 
 
 def test_images_alone_are_enough(graph):

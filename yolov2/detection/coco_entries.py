@@ -23,6 +23,9 @@ from yolov2.section import require
 SHOWN = 60
 """Characters of a wrong value that an error shows."""
 
+ROUNDED_UP = 1e-6
+"""A softmax or a sigmoid in single precision may end so much above 1."""
+
 SURROGATE = re.compile("[\ud800-\udfff]")
 NUMBERS = frozenset({int, float})
 """Types of numbers in JSON; ``bool`` is none, though Python calls it an int."""
@@ -61,7 +64,7 @@ class Entries:
         return values
 
     def scores(self, key: str) -> NDArray[np.float64]:
-        """Numbers (N,) from 0 to 1."""
+        """Numbers (N,) from 0 to 1, or as little above as rounding explains."""
         wanted = "a number from 0 to 1 (divide percentages by 100)"
         values = self.column(key, wanted)
         wrong = (i for i, score in enumerate(values) if not _is_share(score))
@@ -160,7 +163,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_share(value: Any) -> bool:
-    return type(value) in NUMBERS and 0 <= value <= 1
+    return type(value) in NUMBERS and 0 <= value <= 1 + ROUNDED_UP
 
 
 def _are_boxes(values: Sequence[Any]) -> bool:

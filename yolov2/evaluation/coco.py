@@ -10,7 +10,6 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from yolov2.boxes import FloatArray
@@ -106,7 +105,7 @@ def _evaluator(
 
 def _annotations(image_id: int, objects: GroundTruth) -> list[dict[str, Any]]:
     """COCO's dictionary of each annotated box, without the ids."""
-    columns = (objects.class_ids, _ltwh(objects.boxes_xyxy), objects.object_areas, objects.is_crowd)
+    columns = (objects.class_ids, objects.boxes_ltwh, objects.object_areas, objects.is_crowd)
     return [
         {"image_id": image_id, "category_id": k, "bbox": box, "area": area, "iscrowd": int(crowd)}
         for k, box, area, crowd in zip(*(column.tolist() for column in columns), strict=True)
@@ -115,7 +114,7 @@ def _annotations(image_id: int, objects: GroundTruth) -> list[dict[str, Any]]:
 
 def _results(image_id: int, found: Detections) -> list[dict[str, Any]]:
     """COCO's dictionary of each detection, without the ids."""
-    boxes = _ltwh(found.boxes_xyxy)
+    boxes = found.boxes_ltwh
     columns = (found.class_ids, boxes, boxes[:, 2:].prod(axis=1), found.scores)
     return [
         {
@@ -128,12 +127,6 @@ def _results(image_id: int, found: Detections) -> list[dict[str, Any]]:
         }
         for k, box, area, score in zip(*(column.tolist() for column in columns), strict=True)
     ]
-
-
-def _ltwh(boxes_xyxy: FloatArray) -> FloatArray:
-    """Boxes (N, 4) as left, top, width, height in float64."""
-    boxes = boxes_xyxy.astype(np.float64)
-    return np.concatenate((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), axis=1)
 
 
 def _coco(images: list[dict[str, int]], annotations: list[dict[str, Any]], classes: int) -> Any:

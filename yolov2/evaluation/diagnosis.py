@@ -10,7 +10,7 @@ Letters of the shapes: N boxes of all images.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -96,7 +96,7 @@ def calibration(
     truth: Mapping[int, GroundTruth], detections: Mapping[int, Detections], classes: int
 ) -> Calibration:
     """How far scores above ``CALIBRATION_SCORE`` are from shares of right detections."""
-    sure = {image_id: found.above(CALIBRATION_SCORE) for image_id, found in detections.items()}
+    sure = {image_id: _sure(found) for image_id, found in detections.items()}
     judge = evaluator(truth, sure, classes)
     judge.evaluate()
     found = judge.calibration(iou_threshold=DIAGNOSIS_IOU)
@@ -111,6 +111,12 @@ def calibration(
     )
     bins.loc[bins["detections"] == 0, ["confidence", "precision"]] = np.nan
     return Calibration(ece=float(found["ece"]), mce=float(found["mce"]), bins=bins)
+
+
+def _sure(found: Detections) -> Detections:
+    """Those that are calibrated; hotcoco refuses scores that rounding has pushed over 1."""
+    sure = found.above(CALIBRATION_SCORE)
+    return replace(sure, scores=sure.scores.clip(max=1))
 
 
 def label_errors(

@@ -38,14 +38,14 @@ def evaluator(
         [{"id": k, "name": str(k)} for k in range(classes)],
         np.repeat(ids, [len(some) for some in objects]),
         np.concatenate([some.class_ids for some in objects]),
-        _ltwh([some.boxes_xyxy for some in objects]),
+        np.concatenate([some.boxes_ltwh for some in objects]),
         area=np.concatenate([some.object_areas for some in objects]),
         iscrowd=np.concatenate([some.is_crowd for some in objects]).astype(np.int64),
     )
     rows = np.column_stack(
         (
             np.repeat(ids, [len(some) for some in found]),
-            _ltwh([some.boxes_xyxy for some in found]),
+            np.concatenate([some.boxes_ltwh for some in found]),
             np.concatenate([some.scores for some in found]),
             np.concatenate([some.class_ids for some in found]),
         )
@@ -76,9 +76,3 @@ def _precision(judge: "COCOeval") -> FloatArray:
     """Precision (T, R, K, A, D) of an evaluator that has accumulated."""
     assert judge.eval is not None
     return np.asarray(judge.eval["precision"])
-
-
-def _ltwh(boxes_xyxy: list[FloatArray]) -> FloatArray:
-    """Boxes of all images (N, 4) as left, top, width, height in float64."""
-    boxes = np.concatenate(boxes_xyxy).astype(np.float64)
-    return np.concatenate((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), axis=1)

@@ -1,6 +1,6 @@
 """Non-maximum suppression within the ONNX graph, and how such a graph is run.
 
-What ``yolov2.detection.postprocess`` does, for images that fill the whole canvas, in the same order:
+What ``yolov2.detection.postprocess`` does, for images that fill the whole canvas, and in its order:
 of equal values ``TopK`` and ``NonMaxSuppression`` take the first. The thresholds are inputs with
 defaults: who gives only ``images`` detects with those of the manifest.
 

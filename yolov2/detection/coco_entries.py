@@ -153,8 +153,10 @@ def shown(value: Any) -> str:
 
 
 def _is_whole(value: Any) -> bool:
-    whole = type(value) is int or (type(value) is float and value.is_integer())
-    return whole and -(2**63) <= value < 2**63
+    if type(value) is float:
+        # a double beyond 2^53 may stand for several whole numbers: which one is lost
+        return value.is_integer() and abs(value) <= 2**53
+    return type(value) is int and -(2**63) <= value < 2**63
 
 
 def _is_text(value: Any) -> bool:

@@ -86,17 +86,19 @@ def average_precision(
 def _evaluator(
     truth: Mapping[int, GroundTruth], detections: Mapping[int, Detections], classes: int
 ) -> Any:
-    """COCOeval over all images of ``truth``, each of which has an entry in ``detections``."""
+    """COCOeval over all images of ``truth``, each of which has an entry in ``detections``.
+
+    The id of an image is its place in ``sorted(truth)``, as in ``hot.evaluator``.
+    """
     from pycocotools.cocoeval import COCOeval
 
     assert detections.keys() == truth.keys(), "detections are not of the images of the split"
     annotations: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
-    for image_id in sorted(truth):
-        objects, found = truth[image_id], detections[image_id]
-        annotations += _annotations(image_id, objects)
-        results += _results(image_id, found)
-    images = [{"id": image_id} for image_id in sorted(truth)]
+    for place, image_id in enumerate(sorted(truth)):
+        annotations += _annotations(place, truth[image_id])
+        results += _results(place, detections[image_id])
+    images = [{"id": place} for place in range(len(truth))]
     with redirect_stdout(io.StringIO()):
         return COCOeval(
             _coco(images, annotations, classes), _coco(images, results, classes), "bbox"

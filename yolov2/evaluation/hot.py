@@ -24,9 +24,10 @@ def evaluator(
 ) -> "COCOeval":
     """An evaluator that has not run yet, over all images of ``truth``, by image id.
 
-    Each image has an entry in ``detections``. Category ids are class ids. Ids of boxes count from
-    1 in the order of image ids, and within an image in the order of its boxes. Crowds and given
-    areas count as in COCO.
+    Each image has an entry in ``detections``. hotcoco's id of an image is its place in
+    ``sorted(truth)``, not its own, which may be a number that its doubles do not hold. Category ids
+    are class ids. Ids of boxes count from 1 in the order of images, and within an image in the
+    order of its boxes. Crowds and given areas count as in COCO.
     """
     import hotcoco
 
@@ -34,9 +35,9 @@ def evaluator(
     ids = sorted(truth)
     objects, found = [truth[i] for i in ids], [detections[i] for i in ids]
     ground = hotcoco.COCO.from_arrays(
-        [{"id": i} for i in ids],
+        [{"id": place} for place in range(len(ids))],
         [{"id": k, "name": str(k)} for k in range(classes)],
-        np.repeat(ids, [len(some) for some in objects]),
+        np.repeat(np.arange(len(ids)), [len(some) for some in objects]),
         np.concatenate([some.class_ids for some in objects]),
         np.concatenate([some.boxes_ltwh for some in objects]),
         area=np.concatenate([some.object_areas for some in objects]),
@@ -44,7 +45,7 @@ def evaluator(
     )
     rows = np.column_stack(
         (
-            np.repeat(ids, [len(some) for some in found]),
+            np.repeat(np.arange(len(ids)), [len(some) for some in found]),
             np.concatenate([some.boxes_ltwh for some in found]),
             np.concatenate([some.scores for some in found]),
             np.concatenate([some.class_ids for some in found]),

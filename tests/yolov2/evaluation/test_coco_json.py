@@ -9,6 +9,7 @@ from yolov2.evaluation.coco_json import read_annotations, read_results
 from yolov2.evaluation.detections_file import gather_detections, write_detections
 from yolov2.evaluation.diagnosis import label_errors
 from yolov2.evaluation.metrics import evaluate
+from yolov2.evaluation.slices import slice_table
 from yolov2.evaluation.thresholds import best_thresholds
 
 CATEGORIES = [{"id": 90, "name": "dog"}, {"id": 3, "name": "cat"}, {"id": 4, "name": "unused"}]
@@ -276,3 +277,86 @@ def test_a_score_that_rounding_pushed_over_one_is_taken(files, tmp_path):
     assert label_errors(judge, annotated.truth, found)[0].score == 1.0000001
     best = best_thresholds(evaluation.matches, evaluation.class_names)
     assert all(0 <= one.threshold <= 1 for one in best.values())
+
+
+BIG = 2**53
+"""From here on a double does not hold every whole number."""
+
+
+def with_big_ids(truth, results, folder):
+    """The same files with ids that doubles do not tell apart; the new image ids by the old."""
+    content, found = json.loads(truth.read_text()), json.loads(results.read_text())
+    images = {old: BIG + 1 + i for i, old in enumerate(sorted(i["id"] for i in content["images"]))}
+    categories = {
+        old: 2**62 + i for i, old in enumerate(sorted(c["id"] for c in content["categories"]))
+    }
+    for image in content["images"]:
+        image["id"] = images[image["id"]]
+    for category in content["categories"]:
+        category["id"] = categories[category["id"]]
+    for number, annotation in enumerate(content["annotations"]):
+        annotation["id"] = BIG + number
+    for row in content["annotations"] + found:
+        row["image_id"] = images[row["image_id"]]
+        row["category_id"] = categories[row["category_id"]]
+    folder.mkdir()
+    (folder / "truth.json").write_text(json.dumps(content))
+    (folder / "results.json").write_text(json.dumps(found))
+    return folder / "truth.json", folder / "results.json", images
+
+
+def everything(truth, results):
+    """All that an evaluation says about two files, as plain values, and the image ids in it."""
+    annotated = read_annotations(truth, None, None, "val")
+    found = gather_detections([results], annotated)
+    classes = len(annotated.class_names)
+    evaluation = evaluate(annotated, found, resamples=50)
+    judge = hot.evaluator(annotated.truth, found, classes)
+    judge.evaluate()
+    errors = label_errors(judge, annotated.truth, found)
+    slices = slice_table(judge, annotated, {i: float(k) for k, i in enumerate(annotated.truth)})
+    said = {
+        "metrics": evaluation.as_json(),
+        "quick": [
+            judge.average_precision(annotated.truth, found, classes) for judge in (coco, hot)
+        ],
+        "thresholds": best_thresholds(evaluation.matches, annotated.class_names),
+        "reliability": evaluation.calibration.bins.fillna(-1).to_dict("list"),
+        "matches": [
+            [each.tolist() for each in vars(one).values()] for one in evaluation.matches.classes
+        ],  # fmt: skip
+        "confusion": evaluation.confusion.tolist(),
+        "slices": slices.fillna(-1).to_dict("list"),
+        "label errors": [vars(one) | {"image_id": None} for one in errors],
+        "f1": [score.f1 for score in evaluation.image_scores],
+    }
+    ids = [[one.image_id for one in each] for each in (errors, evaluation.image_scores)]
+    return said, ids
+
+
+def test_ids_beyond_what_doubles_hold_change_nothing(files, tmp_path):
+    truth, results = files
+    extra = json.loads(results.read_text())
+    extra += [  # beside every object: suspected mistakes of the labels
+        GOOD | {"image_id": image_id, "bbox": [500, 400, 50, 50], "score": 0.9 - image_id / 1000}
+        for image_id in (7, 0, 40, 12)
+    ]
+    results.write_text(json.dumps(extra))
+    *big, ids = with_big_ids(truth, results, tmp_path / "big")
+    said, places = everything(truth, results)
+    said_of_big, big_places = everything(*big)
+    assert len(places[0]) == 4
+    assert said_of_big == said
+    assert big_places == [[ids[image_id] for image_id in each] for each in places]
+
+
+def test_ids_that_lost_their_digits_are_refused(files):
+    truth, _ = files
+    content = json.loads(truth.read_text())
+    content["images"].append(content["images"][1] | {"id": float(BIG + 2)})
+    truth.write_text(json.dumps(content))
+    with pytest.raises(
+        ValueError,
+        match=r"images\[4\]: id is 9.007199254740994e\+?15|images\[4\]: id is 9007199254740994\.0",
+    ):
+        read_annotations(truth, None, None, "test")

@@ -52,6 +52,9 @@ class Entries:
     def integers(self, key: str) -> list[int]:
         """Whole numbers (N)."""
         values = self.column(key, "a whole number")
+        lost = (i for i, value in enumerate(values) if _has_lost_digits(value))
+        reason = "beyond 2^53 a number with one has lost digits"
+        self._refuse(lost, key, values, f"a whole number without a point: {reason}")
         wrong = (i for i, value in enumerate(values) if not _is_whole(value))
         self._refuse(wrong, key, values, "a whole number")
         return [int(value) for value in values]
@@ -153,10 +156,13 @@ def shown(value: Any) -> str:
 
 
 def _is_whole(value: Any) -> bool:
-    if type(value) is float:
-        # a double beyond 2^53 may stand for several whole numbers: which one is lost
-        return value.is_integer() and abs(value) <= 2**53
-    return type(value) is int and -(2**63) <= value < 2**63
+    whole = type(value) is int or (type(value) is float and value.is_integer())
+    return whole and -(2**63) <= value < 2**63
+
+
+def _has_lost_digits(value: Any) -> bool:
+    """Whether a number stands for several whole ones, as doubles do from there on."""
+    return type(value) is float and value.is_integer() and abs(value) > 2**53
 
 
 def _is_text(value: Any) -> bool:

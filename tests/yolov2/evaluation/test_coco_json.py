@@ -324,7 +324,7 @@ def everything(truth, results):
         "reliability": evaluation.calibration.bins.fillna(-1).to_dict("list"),
         "matches": [
             [each.tolist() for each in vars(one).values()] for one in evaluation.matches.classes
-        ],  # fmt: skip
+        ],
         "confusion": evaluation.confusion.tolist(),
         "slices": slices.fillna(-1).to_dict("list"),
         "label errors": [vars(one) | {"image_id": None} for one in errors],
@@ -355,8 +355,9 @@ def test_ids_that_lost_their_digits_are_refused(files):
     content = json.loads(truth.read_text())
     content["images"].append(content["images"][1] | {"id": float(BIG + 2)})
     truth.write_text(json.dumps(content))
-    with pytest.raises(
-        ValueError,
-        match=r"images\[4\]: id is 9.007199254740994e\+?15|images\[4\]: id is 9007199254740994\.0",
-    ):
+    with pytest.raises(ValueError, match=r"truth\.json: images\[4\]: id is ") as error:
         read_annotations(truth, None, None, "test")
+    assert str(error.value).endswith(
+        "id is 9007199254740994.0, not a whole number without a point: beyond 2^53 a number with"
+        " one has lost digits"
+    )

@@ -62,7 +62,8 @@ def postprocess(
     if not bool(torch.isfinite(predictions).all()):
         raise ValueError(
             "the network's predictions hold NaN or infinite values: its weights are broken, "
-            "most likely by a diverged training (a lower train.lr or longer warm-up helps)"
+            "most likely by a diverged training (a lower train.lr or longer warm-up helps), or, "
+            "if it computes in half precision, too large for that (float32 helps)"
         )
     boxes = _xyxy(predictions[..., :4])  # (B, N, 4)
     scores = predictions[..., 4:5] * predictions[..., 5:]  # (B, N, C)

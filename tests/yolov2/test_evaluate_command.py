@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 
 from yolov2.commands import evaluate
 from yolov2.network.checkpoint import save_checkpoint
@@ -93,3 +93,48 @@ def test_a_shard_that_does_not_exist(coco, shard, expected):
             *("--weights", coco / "w.pt", "--annotations", coco / "truth.json"),
             *("--images", coco / "images", "--shard", shard),
         )
+
+
+def small(file):
+    """Half the size, as a data set's thumbnails are."""
+    with Image.open(file) as image:
+        image.resize((35, 25)).save(file)
+
+
+def turned(file):
+    """Upright only for who heeds its EXIF orientation: 50 columns and 70 rows."""
+    with Image.open(file) as image:
+        exif = image.getexif()
+        exif[ExifTags.Base.Orientation] = 6
+        image.save(file, exif=exif)
+
+
+COPIES = "annotate these files, or give those that were annotated (these may be resized copies)"
+TURNED = (
+    "its EXIF orientation turns it, and boxes are those of the turned picture: annotate that, or"
+    " take the orientation out of the file"
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "size", "advice"), [(small, "35 x 25", COPIES), (turned, "50 x 70", TURNED)]
+)
+@pytest.mark.parametrize("workers", [0, 1])
+def test_images_of_another_size_than_annotated_are_refused(coco, change, size, advice, workers):
+    """Boxes would be compared in pixels of different pictures: an AP of 0 without a word."""
+    change(coco / "images" / "4.png")
+    given = ("--weights", coco / "w.pt", "--annotations", coco / "truth.json", "--device", "cpu")
+    with pytest.raises(ValueError, match="pixels") as error:
+        run(*given, "--images", coco / "images", "--save-dir", coco, "--num-workers", workers)
+    said = f"{coco / 'images' / '4.png'}: it has {size} pixels, the annotations say 70 x 50: "
+    assert str(error.value).strip().endswith(said + advice)
+    assert workers or str(error.value) == said + advice
+    assert not (coco / "metrics.json").exists()
+
+
+def test_pictures_of_another_size_than_annotated_are_refused_for_saved_detections(coco):
+    truth = ("--annotations", coco / "truth.json")
+    (coco / "found.json").write_text("[]")
+    small(coco / "images" / "30.png")
+    with pytest.raises(ValueError, match=r"30\.png: it has 35 x 25 pixels, the annotations say 70"):
+        run("--detections", coco / "found.json", *truth, "--images", coco / "images")

@@ -55,7 +55,7 @@ class Entries:
         lost = (i for i, value in enumerate(values) if _has_lost_digits(value))
         reason = "beyond 2^53 a number with one has lost digits"
         self._refuse(lost, key, values, f"a whole number without a point: {reason}")
-        wrong = (i for i, value in enumerate(values) if not _is_whole(value))
+        wrong = (i for i, value in enumerate(values) if not is_whole(value))
         self._refuse(wrong, key, values, "a whole number")
         return [int(value) for value in values]
 
@@ -155,7 +155,8 @@ def shown(value: Any) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
-def _is_whole(value: Any) -> bool:
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number of 64 bits, also one written as ``3.0``."""
     whole = type(value) is int or (type(value) is float and value.is_integer())
     return whole and -(2**63) <= value < 2**63
 

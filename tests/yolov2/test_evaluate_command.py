@@ -8,7 +8,11 @@ import pytest
 import torch
 from PIL import ExifTags, Image
 
+from yolov2.cli import main
 from yolov2.commands import evaluate
+from yolov2.config import DetectConfig
+from yolov2.detection.detect import Detector
+from yolov2.evaluation.detections_file import read_detections
 from yolov2.network.checkpoint import save_checkpoint
 from yolov2.network.yolov2 import YOLOv2
 
@@ -138,3 +142,27 @@ def test_pictures_of_another_size_than_annotated_are_refused_for_saved_detection
     small(coco / "images" / "30.png")
     with pytest.raises(ValueError, match=r"30\.png: it has 35 x 25 pixels, the annotations say 70"):
         run("--detections", coco / "found.json", *truth, "--images", coco / "images")
+
+
+def test_one_class_a_box_in_use_and_every_class_in_evaluation_as_both_say(coco, capsys):
+    """An untrained network of two classes: both are far above 0.001 in every box."""
+    given = ("--weights", coco / "w.pt", "--annotations", coco / "truth.json", "--device", "cpu")
+    assert run(*given, "--images", coco / "images", "--save-dir", coco, "--nms-threshold", 1) == 0
+    judged = read_detections(coco / "evaluate" / "detections.parquet").detections[4]
+    config = DetectConfig(conf_threshold=0.001, nms_threshold=1)
+    (found,) = Detector.load(coco / "w.pt", "cpu", config)([coco / "images" / "4.png"])
+    assert len(judged) == 2 * len(found) > 0
+    assert len({tuple(box) for box in found.boxes_xyxy.tolist()}) == len(found)
+    best = {}
+    for box, score, name in judged:
+        best.setdefault(box, (score, name))  # they come by score
+    assert {box: score for box, (score, _) in best.items()} == {
+        box: score for box, score, _ in found
+    }
+    for command in ("detect", "evaluate"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        said = capsys.readouterr().out
+        assert "likeliest" in said
+        assert "for every class" in said
+        assert {"detect": "`yolov2\nevaluate`", "evaluate": "`yolov2 detect`"}[command] in said

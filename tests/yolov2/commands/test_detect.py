@@ -108,6 +108,15 @@ def test_the_command_finds_what_the_python_call_finds(weights, tmp_path):
     np.testing.assert_allclose(scores, found[0].scores, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["meta", "hpu", "vulkan"])
+def test_a_device_that_is_none_is_one_line(weights, tmp_path, capsys, name):
+    greys(tmp_path / "in", 1)
+    assert detect(weights, tmp_path / "in", tmp_path / "out", "--device", name) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"yolov2 detect: error: device '{name}' cannot be used here (")
+    assert said.count("\n") == 1
+
+
 def test_a_ground_truth_of_other_sizes_is_refused(weights, tmp_path, capsys):
     (tmp_path / "in").mkdir()
     width, height = grey(99).size

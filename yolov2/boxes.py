@@ -1,6 +1,7 @@
 """Boxes: formats, overlap, and the letterbox geometry.
 
-Formats are in the names: ``cxcywh`` is centre and size, ``xyxy`` left, top, right, bottom.
+Formats are in the names: ``cxcywh`` is centre and size, ``xyxy`` left, top, right, bottom, ``ltwh``
+left, top, width, height.
 Units are in the names too: ``normalised`` is a share of the image, ``cells`` are grid cells,
 ``pixels`` are pixels of the named image.
 
@@ -27,6 +28,18 @@ def size_iou(sizes1: FloatArray, sizes2: FloatArray) -> FloatArray:
     intersection = smaller[..., 0] * smaller[..., 1]
     union = sizes1.prod(axis=1)[:, None] + sizes2.prod(axis=1)[None, :] - intersection
     return np.asarray(intersection / np.maximum(union, np.finfo(union.dtype).tiny))
+
+
+def xyxy_to_ltwh(boxes_xyxy: FloatArray) -> NDArray[np.float64]:
+    """Boxes (N, 4) left, top, right, bottom -> (N, 4) left, top, width, height in float64."""
+    boxes = boxes_xyxy.astype(np.float64)
+    return np.concatenate((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), axis=1)
+
+
+def ltwh_to_xyxy(boxes_ltwh: FloatArray) -> NDArray[np.float64]:
+    """Boxes (N, 4) left, top, width, height -> (N, 4) left, top, right, bottom in float64."""
+    boxes = boxes_ltwh.astype(np.float64)
+    return np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from PIL import Image
 from pipeline.served_model import SERVED_MODULES, save_served_model
 from tests.architecture.imports import closure, read_tree
 from tests.pipeline.tracked import png, write_graph
+from tests.yolov2.detection import test_order
 from yolov2.boxes import Letterbox
 from yolov2.config import DetectConfig
 
@@ -188,6 +189,17 @@ def test_postprocessing_equals_detection_with_torch(
         np.testing.assert_allclose(boxes, torch_found.boxes_xyxy, atol=1e-4)
         np.testing.assert_array_equal(scores, torch_found.scores)
         np.testing.assert_array_equal(class_ids, torch_found.class_ids)
+
+
+def test_equal_scores_come_by_their_place(serving: ModuleType) -> None:
+    config = DetectConfig(conf_threshold=0.1, nms_threshold=test_order.NMS, max_detections=20)
+    for seed in range(10):
+        for predictions in test_order.tied_predictions(seed):
+            boxes, scores, class_ids = serving.detect(
+                predictions.numpy(), test_order.SQUARE, config, ()
+            )
+            found = list(zip(scores.tolist(), class_ids.tolist(), boxes.tolist(), strict=True))
+            assert found == test_order.plain(predictions, most=20, multi_label=False)
 
 
 def test_broken_weights_are_said(serving: ModuleType) -> None:

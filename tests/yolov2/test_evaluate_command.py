@@ -6,9 +6,13 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 
+from yolov2.cli import main
 from yolov2.commands import evaluate
+from yolov2.config import DetectConfig
+from yolov2.detection.detect import Detector
+from yolov2.evaluation.detections_file import read_detections
 from yolov2.network.checkpoint import save_checkpoint
 from yolov2.network.yolov2 import YOLOv2
 
@@ -93,3 +97,72 @@ def test_a_shard_that_does_not_exist(coco, shard, expected):
             *("--weights", coco / "w.pt", "--annotations", coco / "truth.json"),
             *("--images", coco / "images", "--shard", shard),
         )
+
+
+def small(file):
+    """Half the size, as a data set's thumbnails are."""
+    with Image.open(file) as image:
+        image.resize((35, 25)).save(file)
+
+
+def turned(file):
+    """Upright only for who heeds its EXIF orientation: 50 columns and 70 rows."""
+    with Image.open(file) as image:
+        exif = image.getexif()
+        exif[ExifTags.Base.Orientation] = 6
+        image.save(file, exif=exif)
+
+
+COPIES = "annotate these files, or give those that were annotated (these may be resized copies)"
+TURNED = (
+    "its EXIF orientation turns it, and boxes are those of the turned picture: annotate that, or"
+    " take the orientation out of the file"
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "size", "advice"), [(small, "35 x 25", COPIES), (turned, "50 x 70", TURNED)]
+)
+@pytest.mark.parametrize("workers", [0, 1])
+def test_images_of_another_size_than_annotated_are_refused(coco, change, size, advice, workers):
+    """Boxes would be compared in pixels of different pictures: an AP of 0 without a word."""
+    change(coco / "images" / "4.png")
+    given = ("--weights", coco / "w.pt", "--annotations", coco / "truth.json", "--device", "cpu")
+    with pytest.raises(ValueError, match="pixels") as error:
+        run(*given, "--images", coco / "images", "--save-dir", coco, "--num-workers", workers)
+    said = f"{coco / 'images' / '4.png'}: it has {size} pixels, the annotations say 70 x 50: "
+    assert str(error.value).strip().endswith(said + advice)
+    assert workers or str(error.value) == said + advice
+    assert not (coco / "metrics.json").exists()
+
+
+def test_pictures_of_another_size_than_annotated_are_refused_for_saved_detections(coco):
+    truth = ("--annotations", coco / "truth.json")
+    (coco / "found.json").write_text("[]")
+    small(coco / "images" / "30.png")
+    with pytest.raises(ValueError, match=r"30\.png: it has 35 x 25 pixels, the annotations say 70"):
+        run("--detections", coco / "found.json", *truth, "--images", coco / "images")
+
+
+def test_one_class_a_box_in_use_and_every_class_in_evaluation_as_both_say(coco, capsys):
+    """An untrained network of two classes: both are far above 0.001 in every box."""
+    given = ("--weights", coco / "w.pt", "--annotations", coco / "truth.json", "--device", "cpu")
+    assert run(*given, "--images", coco / "images", "--save-dir", coco, "--nms-threshold", 1) == 0
+    judged = read_detections(coco / "evaluate" / "detections.parquet").detections[4]
+    config = DetectConfig(conf_threshold=0.001, nms_threshold=1)
+    (found,) = Detector.load(coco / "w.pt", "cpu", config)([coco / "images" / "4.png"])
+    assert len(judged) == 2 * len(found) > 0
+    assert len({tuple(box) for box in found.boxes_xyxy.tolist()}) == len(found)
+    best = {}
+    for box, score, name in judged:
+        best.setdefault(box, (score, name))  # they come by score
+    assert {box: score for box, (score, _) in best.items()} == {
+        box: score for box, score, _ in found
+    }
+    for command in ("detect", "evaluate"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        said = capsys.readouterr().out
+        assert "likeliest" in said
+        assert "for every class" in said
+        assert {"detect": "`yolov2\nevaluate`", "evaluate": "`yolov2 detect`"}[command] in said

@@ -29,6 +29,10 @@ Find objects and write what was asked for with --save into --output-dir:
 
 Boxes are in pixels of the image as it is seen (turned as its EXIF orientation says); image_id
 counts images and frames from 0, or is that of --annotations. Names keep the subfolders.
+
+A box has one class, the likeliest, if its score exceeds the threshold of that class. `yolov2
+evaluate` counts a box for every class above 0.001, as average precision wants: it keeps more
+detections, and COCO results from here give a slightly other AP than it reports.
 """
 EXAMPLE = """\
 example:

@@ -25,6 +25,9 @@ DESCRIPTION = """\
 COCO's twelve numbers by pycocotools with confidence intervals, average precision of every class,
 precision-recall and F1 curves, confusion matrix, types of error, calibration, slices, suspected
 mistakes of the labels, and pictures of the best and the worst images.
+
+A box counts for every class whose score exceeds --conf-threshold, as average precision wants;
+`yolov2 detect` gives each box its likeliest class only, above the thresholds of use.
 """
 EXAMPLE = """\
 example:

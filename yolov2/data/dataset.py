@@ -17,7 +17,7 @@ from yolov2.data.augment import Labelled, compose
 from yolov2.data.cache import CacheKind, open_images
 from yolov2.data.colour import Changes, apply_changes, stack_changes
 from yolov2.data.draw import Draw
-from yolov2.data.images import letterbox_image, read_image
+from yolov2.data.images import letterbox_image, read_image, require_size
 from yolov2.data.pixels import Images, Recent
 from yolov2.data.table import LabelTables
 
@@ -72,7 +72,8 @@ class DetectionDataset(Dataset[Item]):
     """The images of one split with their boxes.
 
     A ``Draw`` is an image to train on: its random changes follow from ``seed``, the draw's
-    epoch and the image alone. A bare position is the letterboxed image, to evaluate on.
+    epoch and the image alone. A bare position is the letterboxed image, to evaluate on: it must
+    have the size that the table says, or boxes would be judged in pixels of another picture.
 
     Args:
         tables: the label table of the data set.
@@ -115,6 +116,7 @@ class DetectionDataset(Dataset[Item]):
         self._boxes = _boxes_by_image(tables, split)
         files = [root / path for path in self.paths]
         sizes = list(zip(rows["height"].tolist(), rows["width"].tolist(), strict=True))
+        self._sizes = sizes
         self._images: Images = open_images(files, sizes, cache, cache_folder)
         if self.augment.combines:
             self._images = Recent(self._images, RECENT_BYTES)
@@ -126,7 +128,9 @@ class DetectionDataset(Dataset[Item]):
         return self._drawn(index) if isinstance(index, Draw) else self._plain(index)
 
     def _plain(self, position: int) -> Item:
-        image = read_image(self.root / self.paths[position])
+        path, (height, width) = self.root / self.paths[position], self._sizes[position]
+        image = read_image(path)
+        require_size(path, image, (width, height), "the annotations say")
         canvas, letterbox = letterbox_image(image, self.image_size)
         targets = self._boxes_of(position).copy()
         targets[:, 1:] = letterbox.normalised_to_canvas(targets[:, 1:])

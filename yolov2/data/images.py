@@ -70,6 +70,26 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+def require_size(name: Path | str, image: Image.Image, wanted: tuple[int, int], who: str) -> None:
+    """Raise ``ImageError`` unless an image, already turned, has the ``wanted`` width and height.
+
+    Boxes in pixels of the one picture would be judged by those of another. ``who`` says what was
+    wanted, for the text: "the annotations say".
+    """
+    if image.size == wanted:
+        return
+    width, height = image.size
+    advice = (
+        "its EXIF orientation turns it, and boxes are those of the turned picture: annotate that,"
+        " or take the orientation out of the file"
+        if (height, width) == wanted
+        else "annotate these files, or give those that were annotated (these may be resized copies)"
+    )
+    raise ImageError(
+        f"{name}: it has {width} x {height} pixels, {who} {wanted[0]} x {wanted[1]}: {advice}"
+    )
+
+
 def letterbox_image(image: Image.Image, side: int) -> tuple[NDArray[np.uint8], Letterbox]:
     """The image on a grey canvas (side, side, 3), RGB 0-255, and where on it the image lies."""
     box = Letterbox(width=image.width, height=image.height, side=side)

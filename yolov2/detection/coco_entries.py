@@ -23,6 +23,9 @@ from yolov2.section import require
 SHOWN = 60
 """Characters of a wrong value that an error shows."""
 
+ROUNDED_UP = 1e-6
+"""A softmax or a sigmoid in single precision may end so much above 1."""
+
 SURROGATE = re.compile("[\ud800-\udfff]")
 NUMBERS = frozenset({int, float})
 """Types of numbers in JSON; ``bool`` is none, though Python calls it an int."""
@@ -49,7 +52,10 @@ class Entries:
     def integers(self, key: str) -> list[int]:
         """Whole numbers (N)."""
         values = self.column(key, "a whole number")
-        wrong = (i for i, value in enumerate(values) if not _is_whole(value))
+        lost = (i for i, value in enumerate(values) if _has_lost_digits(value))
+        reason = "beyond 2^53 a number with one has lost digits"
+        self._refuse(lost, key, values, f"a whole number without a point: {reason}")
+        wrong = (i for i, value in enumerate(values) if not is_whole(value))
         self._refuse(wrong, key, values, "a whole number")
         return [int(value) for value in values]
 
@@ -61,7 +67,7 @@ class Entries:
         return values
 
     def scores(self, key: str) -> NDArray[np.float64]:
-        """Numbers (N,) from 0 to 1."""
+        """Numbers (N,) from 0 to 1, or as little above as rounding explains."""
         wanted = "a number from 0 to 1 (divide percentages by 100)"
         values = self.column(key, wanted)
         wrong = (i for i, score in enumerate(values) if not _is_share(score))
@@ -149,9 +155,15 @@ def shown(value: Any) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
-def _is_whole(value: Any) -> bool:
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number of 64 bits, also one written as ``3.0``."""
     whole = type(value) is int or (type(value) is float and value.is_integer())
     return whole and -(2**63) <= value < 2**63
+
+
+def _has_lost_digits(value: Any) -> bool:
+    """Whether a number stands for several whole ones, as doubles do from there on."""
+    return type(value) is float and value.is_integer() and abs(value) > 2**53
 
 
 def _is_text(value: Any) -> bool:
@@ -160,7 +172,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_share(value: Any) -> bool:
-    return type(value) in NUMBERS and 0 <= value <= 1
+    return type(value) in NUMBERS and 0 <= value <= 1 + ROUNDED_UP
 
 
 def _are_boxes(values: Sequence[Any]) -> bool:

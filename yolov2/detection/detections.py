@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from yolov2.boxes import FloatArray
+from yolov2.boxes import FloatArray, xyxy_to_ltwh
 from yolov2.data.table import LabelTables
 
 if TYPE_CHECKING:
@@ -32,18 +32,22 @@ class Detection(NamedTuple):
 class Detections:
     """What the detector says about one image, by descending score.
 
+    Equal scores come by their place in the network's predictions (box, then class), those of a
+    file in its order: so they are cut, written, matched and judged.
+
         for box, score, name in found: ...
 
     ``boxes_xyxy`` (N, 4) in pixels of the image and within it, ``scores`` (N,) in [0, 1],
     ``class_ids`` (N,) int64. The detector gives float32; what other tools wrote down with more
-    digits is float64. ``class_names`` are those of all classes, or none where only numbers
-    matter.
+    digits is float64, and ``given_ltwh`` (N, 4) are their boxes untouched. ``class_names`` are
+    those of all classes, or none where only numbers matter.
     """
 
     boxes_xyxy: FloatArray
     scores: FloatArray
     class_ids: NDArray[np.int64]
     class_names: Sequence[str] = ()
+    given_ltwh: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -56,11 +60,16 @@ class Detections:
     def __repr__(self) -> str:
         some = [
             f"{name} {score:.2f} [{' '.join(f'{edge:.0f}' for edge in box)}]"
-            for box, score, name in self._first(SHOWN)
+            for box, score, name in self._rows(slice(SHOWN))
         ]
         count = f"{len(self)} detection{'' if len(self) == 1 else 's'}"
         more = [f"{len(self) - SHOWN} more"] if len(self) > SHOWN else []
         return f"<{count}{': ' if some else ''}{', '.join(some + more)}>"
+
+    @property
+    def boxes_ltwh(self) -> NDArray[np.float64]:
+        """Boxes (N, 4) left, top, width, height, by which overlaps are judged."""
+        return xyxy_to_ltwh(self.boxes_xyxy) if self.given_ltwh is None else self.given_ltwh
 
     @property
     def names(self) -> list[str]:
@@ -77,22 +86,17 @@ class Detections:
         edges = dict(zip(("x1", "y1", "x2", "y2"), self.boxes_xyxy.T, strict=True))
         return pd.DataFrame({**columns, **edges})
 
-    def _first(self, count: int) -> "Detections":
-        return replace(
-            self,
-            boxes_xyxy=self.boxes_xyxy[:count],
-            scores=self.scores[:count],
-            class_ids=self.class_ids[:count],
-        )
-
     def above(self, threshold: float) -> "Detections":
         """Those with a score greater than ``threshold``."""
-        keep = self.scores > threshold
+        return self._rows(self.scores > threshold)
+
+    def _rows(self, rows: slice | NDArray[np.bool_]) -> "Detections":
         return replace(
             self,
-            boxes_xyxy=self.boxes_xyxy[keep],
-            scores=self.scores[keep],
-            class_ids=self.class_ids[keep],
+            boxes_xyxy=self.boxes_xyxy[rows],
+            scores=self.scores[rows],
+            class_ids=self.class_ids[rows],
+            given_ltwh=None if self.given_ltwh is None else self.given_ltwh[rows],
         )
 
 
@@ -103,16 +107,23 @@ class GroundTruth:
     ``boxes_xyxy`` (N, 4) float64 in pixels of the image, ``class_ids`` (N,) int64. ``crowd`` (N,)
     marks boxes around many objects of a class, in which a detection is neither right nor wrong;
     none is one if it is not given. ``areas`` (N,) in square pixels are those of the objects, by
-    which COCO calls them small or large; if not given, those of the boxes.
+    which COCO calls them small or large; if not given, those of the boxes. ``given_ltwh`` (N, 4)
+    are the boxes of a COCO file, untouched.
     """
 
     boxes_xyxy: FloatArray
     class_ids: NDArray[np.int64]
     crowd: NDArray[np.bool_] | None = None
     areas: FloatArray | None = None
+    given_ltwh: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.class_ids)
+
+    @property
+    def boxes_ltwh(self) -> NDArray[np.float64]:
+        """Boxes (N, 4) left, top, width, height, by which overlaps are judged."""
+        return xyxy_to_ltwh(self.boxes_xyxy) if self.given_ltwh is None else self.given_ltwh
 
     @property
     def is_crowd(self) -> NDArray[np.bool_]:
@@ -124,8 +135,7 @@ class GroundTruth:
         """Area (N,) of each object in square pixels."""
         if self.areas is not None:
             return self.areas
-        boxes = self.boxes_xyxy.astype(np.float64)
-        return np.asarray((boxes[:, 2:] - boxes[:, :2]).prod(axis=1))
+        return np.asarray(self.boxes_ltwh[:, 2:].prod(axis=1))
 
 
 def ground_truth(tables: LabelTables, split: str) -> dict[int, GroundTruth]:

@@ -3,6 +3,10 @@
 Score thresholding, non-maximum suppression within each class, the best so many of an image, and
 the way back from the canvas to the image: for a whole batch at once, on the network's device.
 
+Candidates, (box, class) pairs, have one order everywhere here, in exported graphs and in the
+served model: by descending score, then by place in the predictions, box before class. So equal
+scores, which rounded or saturated networks give many of, come out the same on every device.
+
 Letters of the shapes: B images, N boxes of an image, C classes, M candidates of the batch,
 K detections of the batch.
 """
@@ -58,7 +62,8 @@ def postprocess(
     if not bool(torch.isfinite(predictions).all()):
         raise ValueError(
             "the network's predictions hold NaN or infinite values: its weights are broken, "
-            "most likely by a diverged training (a lower train.lr or longer warm-up helps)"
+            "most likely by a diverged training (a lower train.lr or longer warm-up helps), or, "
+            "if it computes in half precision, too large for that (float32 helps)"
         )
     boxes = _xyxy(predictions[..., :4])  # (B, N, 4)
     scores = predictions[..., 4:5] * predictions[..., 5:]  # (B, N, C)
@@ -110,11 +115,15 @@ def _touches_image(boxes_xyxy: Tensor, letterboxes: Sequence[Letterbox]) -> Tens
 
 
 def _candidates(scores: Tensor, limit: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Image, box, class and score, each (M,), of the ``limit`` best scores (B, N, C) above 0."""
+    """Image, box, class and score, each (M,), of the ``limit`` best scores (B, N, C) above 0.
+
+    By image, then by place (box, then class).
+    """
     classes = scores.shape[-1]
     flat = scores.flatten(1)  # (B, N*C)
     if flat.shape[1] > limit:
-        score, pair = flat.topk(limit, dim=1)  # (B, limit)
+        pair = _first_best(flat, limit)  # (B, limit)
+        score = flat.gather(1, pair)
     else:
         score, pair = flat, torch.arange(flat.shape[1], device=flat.device).expand_as(flat)
     image, place = torch.where(score > 0)  # (M,)
@@ -122,28 +131,45 @@ def _candidates(scores: Tensor, limit: int) -> tuple[Tensor, Tensor, Tensor, Ten
     return image, pair // classes, pair % classes, score[image, place]
 
 
+def _first_best(scores: Tensor, limit: int) -> Tensor:
+    """Places (B, limit), ascending, of the best of the scores (B, P), P > limit.
+
+    ``topk`` is fast, but which of several equal scores at its end it takes is chance: where that
+    matters those that come first are counted off.
+    """
+    best, place = scores.topk(limit + 1, dim=1)  # (B, limit + 1)
+    chosen, last = place[:, :limit].clone(), best[:, limit - 1]
+    unclear = (last == best[:, limit]) & (last > 0)  # (B,)
+    for image in unclear.nonzero().flatten().tolist():
+        better = (scores[image] > last[image]).nonzero().flatten()
+        equal = (scores[image] == last[image]).nonzero().flatten()
+        chosen[image] = torch.cat((better, equal[: limit - len(better)]))
+    return chosen.sort(dim=1).values
+
+
 def _suppress(boxes_xyxy: Tensor, scores: Tensor, group: Tensor, threshold: float) -> Tensor:
-    """Indices (K,) by descending score of the boxes (M, 4) that survive in their group (M,).
+    """Indices (K,) of the boxes (M, 4) that survive in their group (M,): by score, then index.
 
     A processor takes group after group; ``batched_nms`` would search all boxes for each. On a
     card it shifts each group to a place of its own, by the greatest coordinate: that needs
     coordinates that are not negative, and double precision, or an image's result would depend
-    on its neighbours in the batch.
+    on its neighbours in the batch. Neither need know the order of equal scores: both are given
+    the ranks.
     """
     if len(scores) == 0:
         return torch.zeros(0, dtype=torch.int64, device=scores.device)
-    boxes, order = boxes_xyxy.double(), torch.argsort(scores, descending=True, stable=True)
+    order = torch.argsort(scores, descending=True, stable=True)  # (M,)
+    boxes, groups = boxes_xyxy.double()[order], group[order]
+    falling = torch.arange(len(order), 0, -1, dtype=boxes.dtype, device=boxes.device)
     if boxes.is_cuda:
-        kept: Tensor = batched_nms(boxes - boxes.min(), scores.double(), group, threshold)
-        return kept
-    by_group = order[torch.argsort(group[order], stable=True)]  # (M,)
-    sizes = torch.unique_consecutive(group[by_group], return_counts=True)[1].tolist()
+        return order[batched_nms(boxes - boxes.min(), falling, groups, threshold)]
+    by_group = torch.argsort(groups, stable=True)  # (M,)
+    sizes = torch.unique_consecutive(groups[by_group], return_counts=True)[1].tolist()
     parts = zip(by_group.split(sizes), boxes[by_group].split(sizes), strict=True)
     alive = torch.zeros_like(group, dtype=torch.bool)
     for members, own in parts:
-        falling = torch.arange(len(own), 0, -1, dtype=own.dtype)  # they are in order already
-        alive[members[nms(own, falling, threshold)]] = True
-    return order[alive[order]]
+        alive[members[nms(own, falling[: len(own)], threshold)]] = True
+    return order[alive]
 
 
 def _best_per_image(kept: Tensor, image: Tensor, limit: int) -> Tensor:

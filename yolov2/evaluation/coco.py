@@ -10,7 +10,6 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from yolov2.boxes import FloatArray
@@ -87,17 +86,19 @@ def average_precision(
 def _evaluator(
     truth: Mapping[int, GroundTruth], detections: Mapping[int, Detections], classes: int
 ) -> Any:
-    """COCOeval over all images of ``truth``, each of which has an entry in ``detections``."""
+    """COCOeval over all images of ``truth``, each of which has an entry in ``detections``.
+
+    The id of an image is its place in ``sorted(truth)``, as in ``hot.evaluator``.
+    """
     from pycocotools.cocoeval import COCOeval
 
     assert detections.keys() == truth.keys(), "detections are not of the images of the split"
     annotations: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
-    for image_id in sorted(truth):
-        objects, found = truth[image_id], detections[image_id]
-        annotations += _annotations(image_id, objects)
-        results += _results(image_id, found)
-    images = [{"id": image_id} for image_id in sorted(truth)]
+    for place, image_id in enumerate(sorted(truth)):
+        annotations += _annotations(place, truth[image_id])
+        results += _results(place, detections[image_id])
+    images = [{"id": place} for place in range(len(truth))]
     with redirect_stdout(io.StringIO()):
         return COCOeval(
             _coco(images, annotations, classes), _coco(images, results, classes), "bbox"
@@ -106,7 +107,7 @@ def _evaluator(
 
 def _annotations(image_id: int, objects: GroundTruth) -> list[dict[str, Any]]:
     """COCO's dictionary of each annotated box, without the ids."""
-    columns = (objects.class_ids, _ltwh(objects.boxes_xyxy), objects.object_areas, objects.is_crowd)
+    columns = (objects.class_ids, objects.boxes_ltwh, objects.object_areas, objects.is_crowd)
     return [
         {"image_id": image_id, "category_id": k, "bbox": box, "area": area, "iscrowd": int(crowd)}
         for k, box, area, crowd in zip(*(column.tolist() for column in columns), strict=True)
@@ -115,7 +116,7 @@ def _annotations(image_id: int, objects: GroundTruth) -> list[dict[str, Any]]:
 
 def _results(image_id: int, found: Detections) -> list[dict[str, Any]]:
     """COCO's dictionary of each detection, without the ids."""
-    boxes = _ltwh(found.boxes_xyxy)
+    boxes = found.boxes_ltwh
     columns = (found.class_ids, boxes, boxes[:, 2:].prod(axis=1), found.scores)
     return [
         {
@@ -128,12 +129,6 @@ def _results(image_id: int, found: Detections) -> list[dict[str, Any]]:
         }
         for k, box, area, score in zip(*(column.tolist() for column in columns), strict=True)
     ]
-
-
-def _ltwh(boxes_xyxy: FloatArray) -> FloatArray:
-    """Boxes (N, 4) as left, top, width, height in float64."""
-    boxes = boxes_xyxy.astype(np.float64)
-    return np.concatenate((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), axis=1)
 
 
 def _coco(images: list[dict[str, int]], annotations: list[dict[str, Any]], classes: int) -> Any:

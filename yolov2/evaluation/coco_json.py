@@ -1,8 +1,7 @@
 """COCO's JSON files: annotated images (``instances_*.json``) and results.
 
-Crowds, areas and gaps in the ids are kept, so that the figures are those of the official tools.
-Boxes become left, top, right, bottom: that may round their sides in the sixteenth digit, which
-could only decide about an overlap of exactly a threshold.
+Crowds, areas, gaps in the ids and every digit of the boxes are kept, so that the figures are those
+of the official tools, also where an overlap is exactly a threshold.
 
 Letters of the shapes: N boxes.
 """
@@ -16,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from yolov2.boxes import ltwh_to_xyxy
 from yolov2.detection.coco_entries import Entries, entries, objects, read_json
 from yolov2.detection.detections import Detections, GroundTruth
 from yolov2.evaluation.annotated import AnnotatedImages
@@ -86,7 +86,8 @@ def read_results(file: Path, annotated: AnnotatedImages) -> dict[int, Detections
             f" ones ({', '.join(map(str, sorted(class_of)[:20]))})"
         )
     class_ids = np.array([class_of[k] for k in categories], dtype=np.int64)
-    return by_image(np.array(image_ids, dtype=np.int64), _xyxy(boxes), scores, class_ids)
+    ids = np.array(image_ids, dtype=np.int64)
+    return by_image(ids, ltwh_to_xyxy(boxes), scores, class_ids, given_ltwh=boxes)
 
 
 def by_image(
@@ -94,6 +95,7 @@ def by_image(
     boxes_xyxy: NDArray[np.floating],
     scores: NDArray[np.floating],
     class_ids: NDArray[np.int64],
+    given_ltwh: NDArray[np.float64] | None = None,
 ) -> dict[int, Detections]:
     """Columns (N, ...) of the detections of many images, by image id and by descending score."""
     order = np.lexsort((-scores, image_ids))  # stable: equal scores stay in the file's order
@@ -101,7 +103,10 @@ def by_image(
     parts = np.split(order, first[1:]) if len(ids) else []
     return {
         int(image_id): Detections(
-            boxes_xyxy=boxes_xyxy[part], scores=scores[part], class_ids=class_ids[part]
+            boxes_xyxy=boxes_xyxy[part],
+            scores=scores[part],
+            class_ids=class_ids[part],
+            given_ltwh=None if given_ltwh is None else given_ltwh[part],
         )
         for image_id, part in zip(ids, parts, strict=True)
     }
@@ -151,7 +156,7 @@ def _truth(
     boxes = annotations.boxes_ltwh("bbox")  # (N, 4)
     crowd = annotations.flags("iscrowd")  # (N,)
     areas = annotations.sizes("area", boxes[:, 2] * boxes[:, 3])  # (N,)
-    boxes_xyxy = _xyxy(boxes)
+    boxes_xyxy = ltwh_to_xyxy(boxes)
     require(
         bool((~crowd).any()),
         f"{annotations.file}: it has no object, and average precision needs some",
@@ -162,6 +167,7 @@ def _truth(
             class_ids=class_ids[where],
             crowd=crowd[where],
             areas=areas[where],
+            given_ltwh=boxes[where],
         )
         for image_id, where in rows.items()
     }
@@ -185,8 +191,3 @@ def _class_ids(
         )
     class_of = {category: list(names).index(categories[category]) for category in set(used)}
     return np.array([class_of[category] for category in used], dtype=np.int64)
-
-
-def _xyxy(boxes_ltwh: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Boxes (N, 4) left, top, width, height -> (N, 4) left, top, right, bottom."""
-    return np.concatenate((boxes_ltwh[:, :2], boxes_ltwh[:, :2] + boxes_ltwh[:, 2:]), axis=1)

@@ -1,7 +1,8 @@
 """Detections of a split in a file, so that they are judged, merged and compared without a network.
 
 Parquet, one row a detection: ``image_id``, ``image`` (path), ``class_id``, ``score``, ``x1``,
-``y1``, ``x2``, ``y2`` in pixels of the image. The file's metadata holds under the key ``yolov2``
+``y1``, ``x2``, ``y2`` in pixels of the image; of COCO results, which have more digits, also
+``width`` and ``height`` as they were given. The file's metadata holds under the key ``yolov2``
 what they are of, as JSON; with the ids of all images that were looked at, as one without a
 detection has no row.
 """
@@ -23,15 +24,18 @@ from yolov2.section import require
 NAME = "detections.parquet"
 KEY = b"yolov2"
 BOX = ("x1", "y1", "x2", "y2")
-SCHEMA = pa.schema(
-    [
-        ("image_id", pa.int64()),
-        ("image", pa.string()),
-        ("class_id", pa.int64()),
-        ("score", pa.float32()),
-        *((side, pa.float32()) for side in BOX),
-    ]
-)
+SIZE = ("width", "height")
+
+
+def _schema(number: pa.DataType, *more: str) -> pa.Schema:
+    numbers = [(name, number) for name in ("score", *BOX, *more)]
+    return pa.schema(
+        [("image_id", pa.int64()), ("image", pa.string()), ("class_id", pa.int64()), *numbers]
+    )
+
+
+OURS, OTHERS = _schema(pa.float32()), _schema(pa.float64(), *SIZE)
+"""Of our detector, and of other tools."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +60,14 @@ def write_detections(
     counts = [len(some) for some in found]
     paths = annotated.paths
     boxes = np.concatenate([np.zeros((0, 4)), *(some.boxes_xyxy for some in found)])
+    sizes = np.concatenate([np.zeros((0, 2)), *(some.boxes_ltwh[:, 2:] for some in found)])
+    fields = OURS if all(some.given_ltwh is None for some in found) else OTHERS
     columns = {
         "image_id": np.repeat(np.array(image_ids, dtype=np.int64), counts),
         "image": np.repeat(np.array([paths[i] for i in image_ids], dtype=object), counts),
         "class_id": np.concatenate([np.zeros(0, np.int64), *(some.class_ids for some in found)]),
         "score": np.concatenate([np.zeros(0), *(some.scores for some in found)]),
-        **dict(zip(BOX, boxes.T, strict=True)),
+        **dict(zip((*BOX, *SIZE), (*boxes.T, *sizes.T), strict=True)),
     }
     about = {
         "class_names": annotated.class_names,
@@ -70,8 +76,8 @@ def write_detections(
         "images": len(image_ids),
         "image_ids": image_ids,
     }
-    arrays = [pa.array(columns[field.name]).cast(field.type) for field in SCHEMA]
-    schema = SCHEMA.with_metadata({KEY: json.dumps(about, ensure_ascii=False)})
+    arrays = [pa.array(columns[field.name]).cast(field.type) for field in fields]
+    schema = fields.with_metadata({KEY: json.dumps(about, ensure_ascii=False)})
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path, compression="zstd")
 
@@ -86,7 +92,8 @@ def read_detections(path: Path) -> SavedDetections:
         table = pq.read_table(path)
         about = json.loads((table.schema.metadata or {})[KEY])
         image_ids = [int(image_id) for image_id in about["image_ids"]]
-        columns = {name: table[name].to_numpy() for name in SCHEMA.names if name != "image"}
+        fields = OTHERS if SIZE[0] in table.schema.names else OURS
+        columns = {name: table[name].to_numpy() for name in fields.names if name != "image"}
         names, split = tuple(map(str, about["class_names"])), str(about["split"])
         data_digest = str(about["data_digest"])
     except FileNotFoundError:
@@ -95,11 +102,13 @@ def read_detections(path: Path) -> SavedDetections:
         raise ValueError(
             f"{path}: not detections of `yolov2 evaluate` ({type(error).__name__}: {error})"
         ) from None
+    place = ("x1", "y1", *SIZE)
     found = by_image(
         columns["image_id"],
         np.stack([columns[side] for side in BOX], axis=1),
         columns["score"],
         columns["class_id"],
+        np.stack([columns[name] for name in place], axis=1) if fields is OTHERS else None,
     )
     return SavedDetections(
         detections={image_id: found.get(image_id, _none()) for image_id in image_ids},

@@ -9,8 +9,8 @@
 Letters of the shapes: N boxes of all images.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -96,7 +96,7 @@ def calibration(
     truth: Mapping[int, GroundTruth], detections: Mapping[int, Detections], classes: int
 ) -> Calibration:
     """How far scores above ``CALIBRATION_SCORE`` are from shares of right detections."""
-    sure = {image_id: found.above(CALIBRATION_SCORE) for image_id, found in detections.items()}
+    sure = {image_id: _sure(found) for image_id, found in detections.items()}
     judge = evaluator(truth, sure, classes)
     judge.evaluate()
     found = judge.calibration(iou_threshold=DIAGNOSIS_IOU)
@@ -113,6 +113,12 @@ def calibration(
     return Calibration(ece=float(found["ece"]), mce=float(found["mce"]), bins=bins)
 
 
+def _sure(found: Detections) -> Detections:
+    """Those that are calibrated; hotcoco refuses scores that rounding has pushed over 1."""
+    sure = found.above(CALIBRATION_SCORE)
+    return replace(sure, scores=sure.scores.clip(max=1))
+
+
 def label_errors(
     judge: "COCOeval",
     truth: Mapping[int, GroundTruth],
@@ -123,15 +129,20 @@ def label_errors(
     objects = _boxes([truth[i].boxes_xyxy for i in ids])
     found = _boxes([detections[i].boxes_xyxy for i in ids])
     diagnosis = judge.image_diagnostics(iou_thr=DIAGNOSIS_IOU, score_thr=LABEL_ERROR_SCORE)
-    candidates = [_candidate(entry, objects, found) for entry in diagnosis["label_errors"]]
-    return sorted(candidates, key=lambda one: (-one.score, one.image_id))
+    entries = sorted(diagnosis["label_errors"], key=lambda one: (-one["dt_score"], one["dt_id"]))
+    return [_candidate(entry, ids, objects, found) for entry in entries]
 
 
-def _candidate(entry: Mapping[str, Any], objects: FloatArray, found: FloatArray) -> LabelError:
-    """One of hotcoco's entries; ids of boxes count from 1 over ``objects`` and ``found`` (N, 4)."""
+def _candidate(
+    entry: Mapping[str, Any], ids: Sequence[int], objects: FloatArray, found: FloatArray
+) -> LabelError:
+    """One of hotcoco's entries, whose ids are those of ``hot.evaluator``.
+
+    Places of images in ``ids``, and of boxes in ``objects`` and ``found`` (N, 4), from 1.
+    """
     object_id = entry["gt_id"]
     return LabelError(
-        image_id=int(entry["image_id"]),
+        image_id=ids[entry["image_id"]],
         kind="missing annotation" if object_id is None else "wrong class",
         score=float(entry["dt_score"]),
         detected=int(entry["dt_category_id"]),

@@ -24,9 +24,10 @@ def evaluator(
 ) -> "COCOeval":
     """An evaluator that has not run yet, over all images of ``truth``, by image id.
 
-    Each image has an entry in ``detections``. Category ids are class ids. Ids of boxes count from
-    1 in the order of image ids, and within an image in the order of its boxes. Crowds and given
-    areas count as in COCO.
+    Each image has an entry in ``detections``. hotcoco's id of an image is its place in
+    ``sorted(truth)``, not its own, which may be a number that its doubles do not hold. Category ids
+    are class ids. Ids of boxes count from 1 in the order of images, and within an image in the
+    order of its boxes. Crowds and given areas count as in COCO.
     """
     import hotcoco
 
@@ -34,18 +35,18 @@ def evaluator(
     ids = sorted(truth)
     objects, found = [truth[i] for i in ids], [detections[i] for i in ids]
     ground = hotcoco.COCO.from_arrays(
-        [{"id": i} for i in ids],
+        [{"id": place} for place in range(len(ids))],
         [{"id": k, "name": str(k)} for k in range(classes)],
-        np.repeat(ids, [len(some) for some in objects]),
+        np.repeat(np.arange(len(ids)), [len(some) for some in objects]),
         np.concatenate([some.class_ids for some in objects]),
-        _ltwh([some.boxes_xyxy for some in objects]),
+        np.concatenate([some.boxes_ltwh for some in objects]),
         area=np.concatenate([some.object_areas for some in objects]),
         iscrowd=np.concatenate([some.is_crowd for some in objects]).astype(np.int64),
     )
     rows = np.column_stack(
         (
-            np.repeat(ids, [len(some) for some in found]),
-            _ltwh([some.boxes_xyxy for some in found]),
+            np.repeat(np.arange(len(ids)), [len(some) for some in found]),
+            np.concatenate([some.boxes_ltwh for some in found]),
             np.concatenate([some.scores for some in found]),
             np.concatenate([some.class_ids for some in found]),
         )
@@ -76,9 +77,3 @@ def _precision(judge: "COCOeval") -> FloatArray:
     """Precision (T, R, K, A, D) of an evaluator that has accumulated."""
     assert judge.eval is not None
     return np.asarray(judge.eval["precision"])
-
-
-def _ltwh(boxes_xyxy: list[FloatArray]) -> FloatArray:
-    """Boxes of all images (N, 4) as left, top, width, height in float64."""
-    boxes = np.concatenate(boxes_xyxy).astype(np.float64)
-    return np.concatenate((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), axis=1)

@@ -55,21 +55,20 @@ def match(
     judge.params.max_dets = [MAX_DETECTIONS]
     judge.params.area_rng, judge.params.area_rng_lbl = [[0.0, 1e10]], ["all"]
     judge.evaluate()
-    position = {image_id: i for i, image_id in enumerate(sorted(truth))}
     by_class: list[list[dict[str, Any]]] = [[] for _ in range(classes)]
     for entry in judge.eval_imgs:
         if entry is not None:
             by_class[entry["category_id"]].append(entry)
     return Matches(
-        images=len(truth), classes=tuple(_class_matches(some, position) for some in by_class)
+        images=len(truth), classes=tuple(_class_matches(some, len(truth)) for some in by_class)
     )
 
 
-def _class_matches(entries: list[dict[str, Any]], position: Mapping[int, int]) -> ClassMatches:
-    """The entries of one class, an image each, as arrays."""
-    entries = sorted(entries, key=lambda entry: position[entry["image_id"]])
-    where = [position[entry["image_id"]] for entry in entries]
-    objects = np.zeros(len(position), dtype=np.int64)
+def _class_matches(entries: list[dict[str, Any]], images: int) -> ClassMatches:
+    """The entries of one class, an image each, as arrays; an entry has its image's place."""
+    entries = sorted(entries, key=lambda entry: entry["image_id"])
+    where = [entry["image_id"] for entry in entries]
+    objects = np.zeros(images, dtype=np.int64)
     objects[where] = [np.count_nonzero(~np.array(e["gtIgnore"], dtype=bool)) for e in entries]
     thresholds = len(IOU_THRESHOLDS)
     none = np.zeros((thresholds, 0), dtype=bool)

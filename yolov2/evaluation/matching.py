@@ -114,37 +114,35 @@ def confusion_samples(counts: NDArray[np.int64], names: list[str]) -> pd.DataFra
     )
 
 
-def box_iou(boxes1_xyxy: FloatArray, boxes2_xyxy: FloatArray) -> FloatArray:
-    """IoU (N, M) of boxes (N, 4) with boxes (M, 4)."""
-    intersection, area1, area2 = _overlap(boxes1_xyxy, boxes2_xyxy)
-    return np.asarray(intersection / (area1 + area2 - intersection))
+def box_iou(boxes1_ltwh: FloatArray, boxes2_ltwh: FloatArray) -> FloatArray:
+    """IoU (N, M) of boxes (N, 4) with boxes (M, 4), to the last bit as pycocotools computes it."""
+    intersection, area1, area2 = _overlap(boxes1_ltwh, boxes2_ltwh)
+    union = area1 + area2 - intersection
+    return np.divide(intersection, union, out=np.zeros_like(union), where=intersection > 0)
 
 
 def _iou(found: Detections, objects: GroundTruth) -> FloatArray:
     """IoU (D, G) of detections with objects, 0 with crowds."""
-    return box_iou(found.boxes_xyxy, objects.boxes_xyxy) * ~objects.is_crowd
+    return box_iou(found.boxes_ltwh, objects.boxes_ltwh) * ~objects.is_crowd
 
 
 def _in_crowd(found: Detections, objects: GroundTruth) -> NDArray[np.bool_]:
     """Whether each detection (D,) lies, with enough of its area, in a crowd of its class."""
-    intersection, area, _ = _overlap(found.boxes_xyxy, objects.boxes_xyxy)
+    intersection, area, _ = _overlap(found.boxes_ltwh, objects.boxes_ltwh)
     same_class = found.class_ids[:, None] == objects.class_ids[None, :]  # (D, G)
-    inside = (intersection >= MATCH_IOU * area) & same_class & objects.is_crowd
+    enough = (intersection > 0) & (intersection >= MATCH_IOU * area)
+    inside = enough & same_class & objects.is_crowd
     return np.asarray(inside.any(axis=1))
 
 
 def _overlap(
-    boxes1_xyxy: FloatArray, boxes2_xyxy: FloatArray
+    boxes1_ltwh: FloatArray, boxes2_ltwh: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Intersection (N, M) of boxes (N, 4) and (M, 4), and their areas (N, 1) and (1, M)."""
-    boxes1 = boxes1_xyxy.astype(np.float64)[:, None]
-    boxes2 = boxes2_xyxy.astype(np.float64)[None]
-    low = np.maximum(boxes1[..., :2], boxes2[..., :2])
-    high = np.minimum(boxes1[..., 2:], boxes2[..., 2:])
-    intersection = np.clip(high - low, 0, None).prod(axis=-1)
-    area1 = (boxes1[..., 2:] - boxes1[..., :2]).prod(axis=-1)
-    area2 = (boxes2[..., 2:] - boxes2[..., :2]).prod(axis=-1)
-    return intersection, area1, area2
+    low1, size1 = np.split(boxes1_ltwh.astype(np.float64)[:, None], 2, axis=-1)  # (N, 1, 2)
+    low2, size2 = np.split(boxes2_ltwh.astype(np.float64)[None], 2, axis=-1)  # (1, M, 2)
+    sides = np.minimum(low1 + size1, low2 + size2) - np.maximum(low1, low2)  # (N, M, 2)
+    return np.clip(sides, 0, None).prod(axis=-1), size1.prod(axis=-1), size2.prod(axis=-1)
 
 
 def _match(iou: FloatArray) -> NDArray[np.int64]:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
-from yolov2.data.images import read_image
+from yolov2.data.images import read_image, require_size
 from yolov2.detection.draw import draw_comparison
 from yolov2.evaluation.annotated import AnnotatedImages
 from yolov2.evaluation.curve_plots import save_confidence_plot, save_pr_plot
@@ -108,9 +109,8 @@ def _write_diagnosis(evaluated: EvaluatedCheckpoint, folder: Path) -> None:
     candidates = label_errors(judge, annotated.truth, detections)
     table = label_error_table(candidates, annotated)
     table.to_csv(folder / "label_errors.csv", index=False)
-    root = annotated.root
-    if root is not None:
-        sheet = label_error_sheet(candidates, annotated, lambda path: read_image(root / path))
+    if annotated.root is not None:
+        sheet = label_error_sheet(candidates, annotated, lambda path: _picture(annotated, path))
         sheet.save(folder / LABEL_SHEET, quality=90)
 
 
@@ -119,6 +119,15 @@ def _brightness(annotated: AnnotatedImages) -> dict[int, float] | None:
     if root is None:
         return None
     return {image_id: brightness(root / path) for image_id, path in annotated.paths.items()}
+
+
+def _picture(annotated: AnnotatedImages, path: str) -> Image.Image:
+    """An image to draw boxes on, which are in pixels of the annotated one."""
+    assert annotated.root is not None
+    row = annotated.images.loc[annotated.images["image"] == path].iloc[0]
+    image = read_image(annotated.root / path)
+    require_size(annotated.root / path, image, (row["width"], row["height"]), "the annotations say")
+    return image
 
 
 def _write_pictures(evaluated: EvaluatedCheckpoint, folder: Path, pictures: int) -> None:
@@ -132,7 +141,7 @@ def _write_pictures(evaluated: EvaluatedCheckpoint, folder: Path, pictures: int)
     for stem, score in chosen.items():
         path = annotated.paths[score.image_id]
         picture = draw_comparison(
-            read_image(annotated.root / path),
+            _picture(annotated, path),
             annotated.truth[score.image_id],
             evaluated.detections[score.image_id].above(MATCH_SCORE),
             annotated.class_names,

@@ -43,14 +43,15 @@ def slice_table(
     if brightness is not None:
         values = np.array([brightness[i] for i in ids.tolist()])
         properties["brightness (mean, 0 to 255)"] = values.round()
+    place = {image_id: i for i, image_id in enumerate(sorted(objects))}  # the judge's id of it
     rows: list[dict[str, object]] = []
     members: dict[str, list[int]] = {}
     for name, values in properties.items():
         for part, inside in ranges(values):
-            members[str(len(rows))] = ids[inside].tolist()
+            members[str(len(rows))] = [place[i] for i in ids[inside].tolist()]
             count = sum(objects[i] for i in ids[inside].tolist())
-            place = {"property": name, "part": part, "slice": f"{name.split(' (')[0]}: {part}"}
-            rows.append({**place, "images": int(inside.sum()), "objects": count})
+            words = {"property": name, "part": part, "slice": f"{name.split(' (')[0]}: {part}"}
+            rows.append({**words, "images": int(inside.sum()), "objects": count})
     found = judge.slice_by(members)
     for index, row in enumerate(rows):
         for figure in ("AP", "AP50"):

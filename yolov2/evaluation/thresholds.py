@@ -98,7 +98,8 @@ def _best(matches: ClassMatches) -> BestThreshold:
     # detections of equal score are taken or left together
     place = int(np.where(scores > lower, f1, -1).argmax())
     return BestThreshold(
-        threshold=float(scores[place] + lower[place]) / 2,
+        # scores of other tools may be rounded to a little more than 1, which no threshold is
+        threshold=min(float(scores[place] + lower[place]) / 2, 1.0),
         f1=float(f1[place]),
         precision=float(precision[place]),
         recall=float(recall[place]),

@@ -12,6 +12,7 @@ from yolov2.evaluation.annotated import AnnotatedImages
 from yolov2.evaluation.evaluate import detect_images
 from yolov2.evaluation.score import average_precision
 from yolov2.export.onnx_graph import ExportError
+from yolov2.export.proof import require_finite
 from yolov2.export.suppression import SuppressingGraph
 from yolov2.runtime.model_file import OpenedModel
 
@@ -26,22 +27,27 @@ def score_model(
 
 
 def score_suppressing(
-    graph: SuppressingGraph, annotated: AnnotatedImages, config: EvaluateConfig
+    name: str, graph: SuppressingGraph, annotated: AnnotatedImages, config: EvaluateConfig
 ) -> dict[str, float]:
-    """AP and AP50 of a graph that suppresses by itself, with the thresholds of ``config``."""
+    """AP and AP50 of a graph that suppresses by itself, with the thresholds of ``config``.
+
+    Raises:
+        ExportError: it predicts NaN or infinite values; the text names the artefact ``name``.
+    """
     assert annotated.root is not None, "who exports has the images"
     dataset = DetectionDataset(
         annotated.without_labels(), annotated.root, annotated.split, graph.manifest.image_size
     )
     found: dict[int, Detections] = {}
     for batch in evaluation_loader(dataset, batch_size=config.batch_size, num_workers=0):
-        detections, _ = graph(
+        detections, predictions = graph(
             batch.images.numpy().astype(np.float32) / np.float32(255),
             conf_threshold=[config.conf_threshold],
             nms_threshold=config.nms_threshold,
             max_detections=config.max_detections,
             multi_label=True,
-        )  # (D, 7)
+        )  # (D, 7), (B, N, 5+C)
+        require_finite(name, predictions, graph.manifest.precision)
         for i, (image_id, letterbox) in enumerate(
             zip(batch.image_ids, batch.letterboxes, strict=True)
         ):

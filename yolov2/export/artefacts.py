@@ -160,7 +160,7 @@ def _prove(
         run = graph.detect
     if annotated is not None and reference.scores is not None:
         if kind.variant == "nms":
-            scores = score_suppressing(graph, annotated, evaluation)
+            scores = score_suppressing(str(path), graph, annotated, evaluation)
         else:
             scores = score_model(model, annotated, evaluation)
         require_kept(str(path), scores, reference.scores, annotated.split, config.max_ap_loss)

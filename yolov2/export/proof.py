@@ -19,8 +19,8 @@ from yolov2.runtime.graphs import Images, Predictions, Run
 from yolov2.runtime.manifest import Precision
 
 ROUNDED: dict[Precision, tuple[float, float]] = {"fp16": (4.0, 0.05), "bf16": (16.0, 0.25)}
-"""Pixels and score that rounding may cost a box of ``CERTAIN`` score or more. Of int8 nothing is
-promised for a single box: its average precision decides."""
+"""Pixels that rounding may cost a box of ``CERTAIN`` score or more, and what it may cost a score.
+Of int8 nothing is promised for a single box: its average precision decides."""
 
 CERTAIN = 0.25
 SUPPRESSION_SCORE, SUPPRESSION_IOU, SUPPRESSION_MOST = 0.05, 0.45, 300
@@ -33,8 +33,9 @@ class Difference:
     """Largest absolute differences from PyTorch.
 
     ``box`` is in pixels of the canvas, over the corners of all boxes as detection clips them;
-    ``score`` over objectness and all class probabilities. In a rounded precision only boxes
-    with a score of 0.25 or more count.
+    ``score`` over objectness and all class probabilities. In a rounded precision that holds for
+    boxes with a score of 0.25 or more, and for the best of each image; of the others only
+    objectness and its products with the class probabilities are compared.
     """
 
     box: float
@@ -54,8 +55,8 @@ def prove(
     A single image is doubled, so that two batch sizes are tried in any case.
 
     Raises:
-        ExportError: results of another shape, or further apart than ``config`` allows (float32)
-            or rounding explains; the text names the artefact ``name``.
+        ExportError: results of another shape, NaN or infinite, or further apart than ``config``
+            allows (float32) or rounding explains; the text names the artefact ``name``.
     """
     several = images if len(images) > 1 else np.repeat(images, 2, axis=0)
     differences = [
@@ -63,9 +64,8 @@ def prove(
         for batch in (several[:1], several)
     ]
     worst = Difference(
-        # np.max, because NaN (a graph that computes nonsense) must not be lost
-        box=float(np.max([difference.box for difference in differences])),
-        score=float(np.max([difference.score for difference in differences])),
+        box=max(difference.box for difference in differences),
+        score=max(difference.score for difference in differences),
     )
     exact = (config.box_tolerance, config.score_tolerance)
     box, score = exact if precision == "fp32" else ROUNDED.get(precision, (np.inf, np.inf))
@@ -77,17 +77,37 @@ def prove(
 def prove_suppression(name: str, graph: SuppressingGraph, images: Images) -> None:
     """Hold the detections of ``graph`` on ``images`` (B, 3, S, S) against our postprocessing.
 
-    Both start from the predictions of ``graph``, so that only the suppression is compared.
+    Both start from the predictions of ``graph``, so that only the suppression is compared; by
+    detections of any score, if none is above ``SUPPRESSION_SCORE``.
 
     Raises:
-        ExportError: other detections; the text names the artefact ``name``.
+        ExportError: other detections, or none at all; the text names the artefact ``name``.
     """
+    compared, differing = _compare_suppression(graph, images, SUPPRESSION_SCORE)
+    if not compared:
+        compared, differing = _compare_suppression(graph, images, 0)
+    if not compared:
+        raise ExportError(
+            f"{name}: there is no detection in the {len(images)} images of the proof, whatever its"
+            " score: nothing shows that its suppression is right; leave the format out of"
+            " export.formats"
+        )
+    if differing > ROUNDED_OVERLAPS * compared:
+        raise ExportError(
+            f"{name}: {differing} detections of {compared} are not those of the PyTorch suppression"
+        )
+
+
+def _compare_suppression(
+    graph: SuppressingGraph, images: Images, threshold: float
+) -> tuple[int, int]:
+    """The number of detections above ``threshold`` in images (B, 3, S, S); how many differ."""
     height, width = images.shape[-2:]
     assert height == width, "images on a square canvas"
     whole = [Letterbox(width=width, height=height, side=width)] * len(images)
     found, predictions = graph(
         images,
-        conf_threshold=[SUPPRESSION_SCORE],
+        conf_threshold=[threshold],
         nms_threshold=SUPPRESSION_IOU,
         max_detections=SUPPRESSION_MOST,
         multi_label=True,
@@ -95,7 +115,7 @@ def prove_suppression(name: str, graph: SuppressingGraph, images: Images) -> Non
     wanted = postprocess(
         torch.from_numpy(predictions),
         whole,
-        conf_threshold=SUPPRESSION_SCORE,
+        conf_threshold=threshold,
         nms_threshold=SUPPRESSION_IOU,
         max_detections=SUPPRESSION_MOST,
     )
@@ -105,11 +125,8 @@ def prove_suppression(name: str, graph: SuppressingGraph, images: Images) -> Non
             (detections.boxes_xyxy, detections.scores, detections.class_ids.astype(np.float32))
         )  # (D, 6)
         differing += _unmatched(found[found[:, 0] == image, 1:], rows)
-        total += len(rows)
-    if differing > ROUNDED_OVERLAPS * total:
-        raise ExportError(
-            f"{name}: {differing} detections of {total} are not those of the PyTorch suppression"
-        )
+        total += max(len(rows), int(np.sum(found[:, 0] == image)))
+    return total, differing
 
 
 def _unmatched(found: FloatArray, wanted: FloatArray) -> int:
@@ -144,12 +161,47 @@ def _difference(
             f"{name}: gives predictions of shape {found.shape} where PyTorch gives"
             f" {wanted.shape}: it was exported from another model"
         )
-    boxes = np.abs(_corners(found, side) - _corners(wanted, side))
-    scores = np.abs(found[..., 4:] - wanted[..., 4:])
-    if precision != "fp32":
-        certain = wanted[..., 4] * wanted[..., 5:].max(axis=-1) >= CERTAIN  # (B, N)
-        boxes, scores = boxes[certain], scores[certain]
-    return Difference(box=float(boxes.max(initial=0)), score=float(scores.max(initial=0)))
+    if not np.isfinite(wanted).all():
+        raise ExportError(
+            f"{name}: PyTorch's own predictions hold NaN or infinite values: the weights of the"
+            " checkpoint are broken, most likely by a diverged training"
+        )
+    require_finite(name, found, precision)
+    boxes = np.abs(_corners(found, side) - _corners(wanted, side))  # (B, N, 4)
+    scores = np.abs(found[..., 4:] - wanted[..., 4:])  # (B, N, 1+C)
+    if precision == "fp32":
+        return Difference(box=float(boxes.max()), score=float(scores.max()))
+    best = _class_scores(wanted).max(axis=-1)  # (B, N)
+    certain = (best >= CERTAIN) | (best == best.max(axis=1, keepdims=True))  # one an image or more
+    parts = (
+        scores[certain],
+        scores[..., :1],
+        np.abs(_class_scores(found) - _class_scores(wanted)),
+    )
+    return Difference(
+        box=float(boxes[certain].max()), score=max(float(part.max()) for part in parts)
+    )
+
+
+def require_finite(name: str, found: Predictions, precision: Precision) -> None:
+    """Raise ``ExportError`` if the predictions (B, N, 5+C) of ``name`` are not all numbers."""
+    strange = int(np.sum(~np.isfinite(found)))
+    if strange:
+        reason = (
+            "the exported graph does not compute what was trained"
+            if precision == "fp32"
+            else f"the activations of this network do not fit into {precision}, leave the format"
+            " out of export.formats"
+        )
+        raise ExportError(
+            f"{name}: {strange} of {found.size} numbers that it predicts are NaN or infinite where"
+            f" PyTorch's are not: {reason}"
+        )
+
+
+def _class_scores(predictions: Predictions) -> Predictions:
+    """Objectness times class probability (B, N, C) of predictions (B, N, 5+C)."""
+    return np.asarray(predictions[..., 4:5] * predictions[..., 5:])
 
 
 def _corners(predictions: Predictions, side: int) -> Predictions:

@@ -1,7 +1,8 @@
 """Non-maximum suppression within the ONNX graph, and how such a graph is run.
 
-What ``yolov2.detection.postprocess`` does, for images that fill the whole canvas. The thresholds
-are inputs with defaults: who gives only ``images`` detects with those of the manifest.
+What ``yolov2.detection.postprocess`` does, for images that fill the whole canvas, and in its order:
+of equal values ``TopK`` and ``NonMaxSuppression`` take the first. The thresholds are inputs with
+defaults: who gives only ``images`` detects with those of the manifest.
 
 Letters of the shapes: B images, N boxes of an image, C classes, D detections of the batch.
 """
@@ -32,7 +33,7 @@ suppression (
     int64[1] zero = {{0}}, int64[1] one = {{1}}, int64[1] two = {{2}}, int64[1] four = {{4}},
     int64[1] five = {{5}}, int64[1] last = {{-1}}, int64[1] end = {{9223372036854775807}},
     int64 first = {{0}}, int64 step = {{1}}, float none = {{0.0}}, float half = {{0.5}},
-    float least = {{0.01}}, float[1] no_score = {{0.0}}, double apart = {{2.0}}
+    float least = {{0.01}}, float[1] no_score = {{0.0}}
 > {{
     centre = Slice ({OUTPUT}, zero, two, last)
     size = Slice ({OUTPUT}, two, four, last)
@@ -81,14 +82,18 @@ suppression (
     found_rows = Concat <axis = 1> (image_float, boxes, score_column, class_float)
 
     image = Squeeze (image_at, one)
-    image_double = Cast <to = 11> (image)
-    score_double = Cast <to = 11> (score)
-    distance = Mul (image_double, apart)
-    rank_key = Sub (score_double, distance)
     found_count = Shape (score)
-    sorted_keys, order = TopK (rank_key, found_count)
+    box_start = Mul (box_at, classes_at)
+    place_column = Add (box_start, class_at)
+    place_in_image = Squeeze (place_column, one)
+    sorted_places, by_place = TopK <largest = 0> (place_in_image, found_count)
+    score_by_place = Gather <axis = 0> (score, by_place)
+    sorted_scores, then_by_score = TopK (score_by_place, found_count)
+    by_score = Gather <axis = 0> (by_place, then_by_score)
+    image_by_score = Gather <axis = 0> (image, by_score)
+    sorted_image, then_by_image = TopK <largest = 0> (image_by_score, found_count)
+    order = Gather <axis = 0> (by_score, then_by_image)
     sorted_rows = Gather <axis = 0> (found_rows, order)
-    sorted_image = Gather <axis = 0> (image, order)
 
     batch_size = Shape <start = 0, end = 1> ({OUTPUT})
     images_count = Squeeze (batch_size)
@@ -112,7 +117,7 @@ def with_suppression(model: "ModelProto", manifest: Manifest) -> "ModelProto":
     """``model``, which gives ``predictions``, with ``detections`` (D, 7) as its first output.
 
     A row is: image of the batch, left, top, right, bottom in pixels of the canvas, score, class;
-    by image, then by descending score.
+    by image, then by descending score, then by place in the predictions (box, then class).
     """
     from onnx import ModelProto, numpy_helper, parser
 

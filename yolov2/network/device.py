@@ -1,6 +1,11 @@
 """Which device to compute on."""
 
+import warnings
+
 import torch
+
+LONGEST = 120
+"""Characters of torch's reason that an error shows."""
 
 
 def resolve_device(name: str) -> torch.device:
@@ -12,12 +17,22 @@ def resolve_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"device '{name}' cannot be used here ({reason}); try 'auto'") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of names that torch has given up: the error says it
+            device = torch.device(name)
+            (torch.ones(1, device=device) + 1).item()  # "meta" takes memory and computes nothing
+    except Exception as error:
+        # what torch only knows by name ends in any type, from ModuleNotFoundError to AssertionError
+        raise ValueError(
+            f"device '{name}' cannot be used here ({_reason(error)}); try 'auto'"
+        ) from None
     return device
+
+
+def _reason(error: Exception) -> str:
+    """The first sentence of what torch says, which may be a list of all it was built with."""
+    sentence = " ".join(str(error).split()).split(". ")[0] or type(error).__name__
+    return sentence if len(sentence) <= LONGEST else f"{sentence[:LONGEST]}..."
 
 
 def has_bfloat16(device: torch.device) -> bool:

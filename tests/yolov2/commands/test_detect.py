@@ -108,6 +108,34 @@ def test_the_command_finds_what_the_python_call_finds(weights, tmp_path):
     np.testing.assert_allclose(scores, found[0].scores, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["meta", "hpu", "vulkan"])
+def test_a_device_that_is_none_is_one_line(weights, tmp_path, capsys, name):
+    greys(tmp_path / "in", 1)
+    assert detect(weights, tmp_path / "in", tmp_path / "out", "--device", name) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"yolov2 detect: error: device '{name}' cannot be used here (")
+    assert said.count("\n") == 1
+
+
+def test_a_ground_truth_of_other_sizes_is_refused(weights, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    width, height = grey(99).size
+    grey(99).save(tmp_path / "in" / "a.png")
+    file = tmp_path / "instances.json"
+    image = {"id": 1, "file_name": "a.png", "width": 2 * width, "height": 2 * height}
+    categories = [{"id": i, "name": name} for i, name in enumerate(NAMES)]
+    for sizes, status in (({}, 2), ({"width": width, "height": height}, 0)):
+        file.write_text(json.dumps({"images": [image | sizes], "categories": categories}))
+        options = ("--annotations", file, "--save", "json", "--overwrite")
+        assert detect(weights, tmp_path / "in", tmp_path / "out", *options) == status
+    said = capsys.readouterr().err
+    assert (
+        f"yolov2 detect: error: a.png: it has {width} x {height} pixels, {file} says"
+        f" {2 * width} x {2 * height}: annotate these files, or give those that were annotated"
+        " (these may be resized copies)\n"
+    ) in said
+
+
 def test_ids_of_a_ground_truth(weights, tmp_path, capsys):
     """Category ids with gaps, as COCO's, come from the file, and so do the images' ids."""
     source = tmp_path / "in"

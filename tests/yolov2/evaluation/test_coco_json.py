@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 
 from tests.yolov2.evaluation.test_coco import pycocotools_from
+from yolov2.evaluation import coco, hot
 from yolov2.evaluation.coco_json import read_annotations, read_results
-from yolov2.evaluation.detections_file import gather_detections
+from yolov2.evaluation.detections_file import gather_detections, write_detections
+from yolov2.evaluation.diagnosis import label_errors
 from yolov2.evaluation.metrics import evaluate
+from yolov2.evaluation.slices import slice_table
+from yolov2.evaluation.thresholds import best_thresholds
 
 CATEGORIES = [{"id": 90, "name": "dog"}, {"id": 3, "name": "cat"}, {"id": 4, "name": "unused"}]
 
@@ -31,7 +35,7 @@ def files(tmp_path):
                 "iscrowd": int(number % 9 == 0),
             }
         )
-        for shift in (0.02, 0.22):  # an IoU of exactly a threshold is a matter of rounding
+        for shift in (0.02, 0.22):
             box = [left + shift * width, top, width, height]
             results.append({**common, "bbox": box, "score": int(random.integers(1, 9)) / 10})
     truth = {"images": images, "annotations": annotations, "categories": CATEGORIES}
@@ -110,6 +114,7 @@ SCORE = "not a number from 0 to 1 (divide percentages by 100)"
         ({"score": None}, f"score is null, {SCORE}"),
         ({"score": float("nan")}, f"score is NaN, {SCORE}"),
         ({"score": 87.5}, f"score is 87.5, {SCORE}"),
+        ({"score": 1.00001}, f"score is 1.00001, {SCORE}"),
         ({"score": -0.1}, f"score is -0.1, {SCORE}"),
         ({"score": "high"}, f'score is "high", {SCORE}'),
     ],
@@ -194,3 +199,165 @@ def test_wrong_annotations_are_named_with_file_and_value(files, name, change, ex
     with pytest.raises(ValueError, match=r"truth\.json: ") as error:
         read_annotations(truth, None, None, "test")
     assert expected in str(error.value)
+
+
+@pytest.fixture
+def tips(tmp_path):
+    """Detections of half an object's height: overlaps of 0.5, but for the last digit."""
+    random = np.random.default_rng(1)
+    images = [{"id": i, "file_name": f"{i}.jpg", "width": 640, "height": 480} for i in range(1, 41)]
+    annotations, results = [], []
+    for number, image in enumerate(images, start=1):
+        left, top, width, height = random.uniform(1, 200, 4).round(2).tolist()
+        common = {"image_id": image["id"], "category_id": 3}
+        annotations.append(
+            {
+                **common,
+                "id": number,
+                "bbox": [left, top, width, height],
+                "area": width * height,
+                "iscrowd": 0,
+            }
+        )
+        score = round(random.uniform(0.3, 1), 9)
+        results.append({**common, "bbox": [left, top, width, height / 2], "score": score})
+    truth = {"images": images, "annotations": annotations, "categories": CATEGORIES}
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    return tmp_path / "truth.json", tmp_path / "results.json"
+
+
+def test_overlaps_of_exactly_a_threshold_fall_as_in_pycocotools(tips):
+    truth, results = tips
+    annotated = read_annotations(truth, None, None, "test")
+    expected = [value for value in pycocotools_from(truth, results) if value >= 0]
+    assert 0.1 < expected[1] < 0.9, "the case decides nothing"
+    found = gather_detections([results], annotated)
+    evaluation = evaluate(annotated, found)
+    assert list(evaluation.stats.values()) == expected
+    for judge in (coco, hot):
+        quick = judge.average_precision(annotated.truth, found, len(annotated.class_names))
+        assert [quick["AP"], quick["AP50"]] == expected[:2]
+    # one class, one object and one detection an image: what is found is found by any rule
+    (cat, *_) = evaluation.matches.classes
+    assert evaluation.confusion[0, 0] == cat.true[0].sum()
+    assert sum(score.found for score in evaluation.image_scores) == cat.true[0].sum()
+
+
+def test_saved_detections_of_other_tools_give_the_same_figures(tips, tmp_path):
+    truth, results = tips
+    annotated = read_annotations(truth, None, None, "test")
+    found = gather_detections([results], annotated)
+    write_detections(tmp_path / "saved.parquet", found, annotated)
+    again = gather_detections([tmp_path / "saved.parquet"], annotated)
+    for image_id, one in found.items():
+        for name in ("boxes_xyxy", "boxes_ltwh", "scores", "class_ids"):
+            assert getattr(one, name).tolist() == getattr(again[image_id], name).tolist(), name
+    assert evaluate(annotated, again).as_json() == evaluate(annotated, found).as_json()
+
+
+def test_a_score_that_rounding_pushed_over_one_is_taken(files, tmp_path):
+    truth, results = files
+    content = json.loads(results.read_text())
+    for row in content[:20]:
+        row["score"] = 1.0000001
+    content[3]["score"] = 1.0
+    content.append(GOOD | {"bbox": [500, 400, 50, 50], "score": 1.0000001})
+    results.write_text(json.dumps(content))
+    annotated = read_annotations(truth, None, None, "test")
+    found = gather_detections([results], annotated)
+    assert max(one.scores.max() for one in found.values()) == 1.0000001
+    evaluation = evaluate(annotated, found)
+    expected = [value for value in pycocotools_from(truth, results) if value >= 0]
+    assert list(evaluation.stats.values()) == expected
+    counted = sum(int(one.counts[0].sum()) for one in evaluation.matches.classes)
+    assert evaluation.calibration.bins["detections"].sum() == counted > 100
+    judge = hot.evaluator(annotated.truth, found, len(annotated.class_names))
+    judge.evaluate()
+    assert label_errors(judge, annotated.truth, found)[0].score == 1.0000001
+    best = best_thresholds(evaluation.matches, evaluation.class_names)
+    assert all(0 <= one.threshold <= 1 for one in best.values())
+
+
+BIG = 2**53
+"""From here on a double does not hold every whole number."""
+
+
+def with_big_ids(truth, results, folder):
+    """The same files with ids that doubles do not tell apart; the new image ids by the old."""
+    content, found = json.loads(truth.read_text()), json.loads(results.read_text())
+    images = {old: BIG + 1 + i for i, old in enumerate(sorted(i["id"] for i in content["images"]))}
+    categories = {
+        old: 2**62 + i for i, old in enumerate(sorted(c["id"] for c in content["categories"]))
+    }
+    for image in content["images"]:
+        image["id"] = images[image["id"]]
+    for category in content["categories"]:
+        category["id"] = categories[category["id"]]
+    for number, annotation in enumerate(content["annotations"]):
+        annotation["id"] = BIG + number
+    for row in content["annotations"] + found:
+        row["image_id"] = images[row["image_id"]]
+        row["category_id"] = categories[row["category_id"]]
+    folder.mkdir()
+    (folder / "truth.json").write_text(json.dumps(content))
+    (folder / "results.json").write_text(json.dumps(found))
+    return folder / "truth.json", folder / "results.json", images
+
+
+def everything(truth, results):
+    """All that an evaluation says about two files, as plain values, and the image ids in it."""
+    annotated = read_annotations(truth, None, None, "val")
+    found = gather_detections([results], annotated)
+    classes = len(annotated.class_names)
+    evaluation = evaluate(annotated, found, resamples=50)
+    judge = hot.evaluator(annotated.truth, found, classes)
+    judge.evaluate()
+    errors = label_errors(judge, annotated.truth, found)
+    slices = slice_table(judge, annotated, {i: float(k) for k, i in enumerate(annotated.truth)})
+    said = {
+        "metrics": evaluation.as_json(),
+        "quick": [
+            judge.average_precision(annotated.truth, found, classes) for judge in (coco, hot)
+        ],
+        "thresholds": best_thresholds(evaluation.matches, annotated.class_names),
+        "reliability": evaluation.calibration.bins.fillna(-1).to_dict("list"),
+        "matches": [
+            [each.tolist() for each in vars(one).values()] for one in evaluation.matches.classes
+        ],
+        "confusion": evaluation.confusion.tolist(),
+        "slices": slices.fillna(-1).to_dict("list"),
+        "label errors": [vars(one) | {"image_id": None} for one in errors],
+        "f1": [score.f1 for score in evaluation.image_scores],
+    }
+    ids = [[one.image_id for one in each] for each in (errors, evaluation.image_scores)]
+    return said, ids
+
+
+def test_ids_beyond_what_doubles_hold_change_nothing(files, tmp_path):
+    truth, results = files
+    extra = json.loads(results.read_text())
+    extra += [  # beside every object: suspected mistakes of the labels
+        GOOD | {"image_id": image_id, "bbox": [500, 400, 50, 50], "score": 0.9 - image_id / 1000}
+        for image_id in (7, 0, 40, 12)
+    ]
+    results.write_text(json.dumps(extra))
+    *big, ids = with_big_ids(truth, results, tmp_path / "big")
+    said, places = everything(truth, results)
+    said_of_big, big_places = everything(*big)
+    assert len(places[0]) == 4
+    assert said_of_big == said
+    assert big_places == [[ids[image_id] for image_id in each] for each in places]
+
+
+def test_ids_that_lost_their_digits_are_refused(files):
+    truth, _ = files
+    content = json.loads(truth.read_text())
+    content["images"].append(content["images"][1] | {"id": float(BIG + 2)})
+    truth.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"truth\.json: images\[4\]: id is ") as error:
+        read_annotations(truth, None, None, "test")
+    assert str(error.value).endswith(
+        "id is 9007199254740994.0, not a whole number without a point: beyond 2^53 a number with"
+        " one has lost digits"
+    )

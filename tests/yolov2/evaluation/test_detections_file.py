@@ -65,3 +65,15 @@ def test_files_of_other_data_are_refused(annotated, tmp_path):
         read_detections(file)
     with pytest.raises(ValueError, match="absent.parquet: no such file"):
         read_detections(tmp_path / "absent.parquet")
+
+
+def test_equal_scores_keep_their_order(annotated, tmp_path):
+    random = np.random.default_rng(0)
+    tied = Detections(
+        boxes_xyxy=random.random((300, 4)).astype(np.float32),
+        scores=np.repeat(np.array([0.75, 0.5, 0.25], dtype=np.float32), 100),
+        class_ids=random.integers(0, 2, 300),
+    )
+    write_detections(tmp_path / "d.parquet", {2: tied, 0: tied}, annotated)
+    saved = read_detections(tmp_path / "d.parquet").detections
+    assert equal(saved, {2: tied, 0: tied})

@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.evaluation import random_case
 from tests.yolov2.evaluation.cases import hard_case
+from yolov2.detection.detections import Detections, GroundTruth
 from yolov2.evaluation import coco, hot
 from yolov2.evaluation.figures import stats_by_name
 from yolov2.evaluation.matching import MATCH_SCORE, confusion_matrix
@@ -44,6 +45,18 @@ def require_equal_bits(truth, detections, classes):
     for name in ("precision", "recall", "scores"):
         assert np.array_equal(np.asarray(ours.eval[name]), theirs.eval[name]), name
     assert hot.twelve_numbers(ours) == stats_by_name(theirs.stats)
+
+
+@pytest.mark.parametrize("judge", [coco, hot])
+@pytest.mark.parametrize(("place", "precision"), [(99, 1 / 100), (100, 0)])
+def test_of_equal_scores_the_first_hundred_count(judge, place, precision):
+    """COCO's limit of 100 cuts by score, then by the order of the detections."""
+    boxes = np.full((150, 4), [50.0, 50, 60, 60])
+    boxes[place] = [0, 0, 10, 10]
+    zeros = np.zeros(150, dtype=np.int64)
+    truth = {7: GroundTruth(boxes_xyxy=boxes[place : place + 1], class_ids=zeros[:1])}
+    found = {7: Detections(boxes_xyxy=boxes, scores=np.full(150, 0.5), class_ids=zeros)}
+    assert judge.average_precision(truth, found, 1)["AP50"] == pytest.approx(precision)
 
 
 def test_hotcoco_prints_nothing(capfd):

@@ -100,8 +100,10 @@ def test_image_scores_count_the_class_and_come_best_first():
 
 
 def test_iou_by_hand():
-    one, other = np.array([[0, 0, 4, 2]]), np.array([[2, 0, 6, 2], [0, 0, 4, 2], [4, 0, 5, 5]])
-    assert box_iou(one, other) == pytest.approx(np.array([[4 / 12, 1, 0]]))
+    one = np.array([[0, 0, 4, 2]])  # left, top, width, height
+    other = np.array([[2, 0, 4, 2], [0, 0, 4, 2], [4, 0, 1, 5], [1, 1, 0, 0]])
+    assert box_iou(one, other) == pytest.approx(np.array([[4 / 12, 1, 0, 0]]))
+    assert box_iou(other[3:], other[3:]).tolist() == [[0]]  # nothing in nothing
     assert box_iou(one, np.zeros((0, 4))).shape == (1, 0)
 
 

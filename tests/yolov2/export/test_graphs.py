@@ -189,8 +189,14 @@ def test_the_proof_of_a_true_export(network, folder):
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        (lambda weights: weights * np.float32(1.01), "box coordinates differ .* pixels"),
-        (lambda weights: weights * np.float32(np.nan), "box coordinates differ .* nan pixels"),
+        (
+            lambda weights: weights * np.float32(1.01),
+            r"box coordinates differ .* pixels, the tolerance is 0\.05 pixels",
+        ),
+        (
+            lambda weights: weights * np.float32(np.nan),
+            r"144 of 144 numbers .* are NaN or infinite",
+        ),
     ],
     ids=["one percent", "nan"],
 )
@@ -205,7 +211,7 @@ def test_a_perturbed_graph_fails_the_proof(network, folder, tmp_path, change, wh
         pytest.fail("the last convolution was not found")
     onnx.save(model, tmp_path / "bent.onnx")
     run = open_onnx(tmp_path / "bent.onnx").run
-    with pytest.raises(ExportError, match=rf"^bent\.onnx: {what}, the tolerance is 0\.05 pixels"):
+    with pytest.raises(ExportError, match=rf"^bent\.onnx: {what}"):
         prove("bent.onnx", run, run_module(network), random_images(2), ExportConfig())
 
 
@@ -256,3 +262,73 @@ def test_two_batch_sizes_are_tried(given, tried):
 
     prove("x", run, constant(1, 0.5), random_images(given), ExportConfig())
     assert sizes == tried
+
+
+NAN, INF = np.float32("nan"), np.float32("inf")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16", "int8"])
+@pytest.mark.parametrize("value", [NAN, INF])
+def test_a_file_that_gives_no_numbers_is_no_proof(precision, value):
+    """One value of a box whose score of 0.01 no comparison of certain boxes looks at."""
+    true = constant(20, 0.1)
+
+    def broken(images):
+        predictions = true(images)
+        predictions[-1, 2, 1] = value
+        return predictions
+
+    images = random_images(3)
+    with pytest.raises(ExportError) as raised:
+        prove("x.onnx", broken, true, images, ExportConfig(), precision)
+    assert str(raised.value) == (
+        "x.onnx: 1 of 28 numbers that it predicts are NaN or infinite where PyTorch's are not: "
+        + (
+            "the exported graph does not compute what was trained"
+            if precision == "fp32"
+            else f"the activations of this network do not fit into {precision}, leave the format"
+            " out of export.formats"
+        )
+    )
+
+
+def test_a_checkpoint_that_gives_no_numbers_proves_nothing():
+    with pytest.raises(ExportError, match=r"^x: PyTorch's own predictions hold NaN or infinite"):
+        prove("x", constant(NAN, 0.5), constant(NAN, 0.5), random_images(2), ExportConfig(), "fp16")
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_rounded_scores_are_compared_where_no_box_is_certain(precision):
+    images, config = random_images(2), ExportConfig()
+    with pytest.raises(ExportError, match=r"^x: scores differ from PyTorch by up to 0\.3"):
+        prove("x", constant(20, 0.45), constant(20, 0.15), images, config, precision)
+    with pytest.raises(ExportError, match=r"^x: box coordinates differ from PyTorch by up to 30 p"):
+        prove("x", constant(40, 0.15), constant(20, 0.15), images, config, precision)
+    near = prove("x", constant(20.5, 0.16), constant(20, 0.15), images, config, precision)
+    assert (near.box, near.score) == (pytest.approx(0.75), pytest.approx(0.01))
+
+
+@pytest.mark.parametrize(
+    ("name", "stands"), [("onnx-fp16", False), ("pt2-bf16", True), ("onnx", True)]
+)
+def test_half_precision_that_overflows_is_no_proof(network, tmp_path, name, stands):
+    """Activations of a million, taken back by the next layer: float16 ends at 65,504."""
+    large = copy.deepcopy(network)
+    norms = [module for module in large.modules() if isinstance(module, nn.BatchNorm2d)]
+    convolutions = [module for module in large.modules() if isinstance(module, nn.Conv2d)]
+    norms[0].weight.data *= 1e6
+    norms[0].bias.data *= 1e6
+    convolutions[1].weight.data *= 1e-6
+    large.network.output.bias.data.view(2, -1)[:, 4] = -3  # no box is certain
+    kind, images = FORMATS[name], random_images(2)
+    with torch.no_grad():
+        wanted = large(torch.from_numpy(images)).numpy()
+    assert 0.01 < (wanted[..., 4] * wanted[..., 5:].max(axis=-1)).max() < 0.25
+    kind.write(make_source(large), kind.describe(MANIFEST), tmp_path / kind.file)
+    run = opened(tmp_path / kind.file)
+    assert np.isfinite(run(images)).all() == stands
+    if stands:
+        prove("x", run, run_module(large), images, ExportConfig(), kind.precision)
+    else:
+        with pytest.raises(ExportError, match=r"^x: \d+ of \d+ numbers .* do not fit into fp16"):
+            prove("x", run, run_module(large), images, ExportConfig(), kind.precision)

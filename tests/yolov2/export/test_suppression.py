@@ -6,9 +6,15 @@ import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper
+from PIL import Image
 
+from tests.tables import make_tables
+from tests.yolov2.detection import test_order
 from yolov2.boxes import Letterbox
+from yolov2.config import EvaluateConfig
 from yolov2.detection.postprocess import postprocess
+from yolov2.evaluation.annotated import annotated_images
+from yolov2.export.accuracy import score_suppressing
 from yolov2.export.onnx_graph import ExportError, write_onnx
 from yolov2.export.proof import prove_suppression
 from yolov2.export.suppression import SuppressingGraph, open_suppressing, with_suppression
@@ -110,6 +116,43 @@ def test_detections_are_those_of_postprocess(graph, multi_label, most, threshold
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("multi_label", [True, False])
+@pytest.mark.parametrize("most", [2, 100])
+def test_equal_scores_come_by_their_place(graph, multi_label, most):
+    differing = []
+    for seed in range(30):
+        predictions = test_order.tied_predictions(seed)
+        found, _ = graph(
+            as_images(predictions.numpy()),
+            conf_threshold=[0.1],
+            nms_threshold=test_order.NMS,
+            max_detections=most,
+            multi_label=multi_label,
+        )
+        rows = [(image, row) for image, one in enumerate(predictions) for row in
+                test_order.plain(one, most=most, multi_label=multi_label)]  # fmt: skip
+        wanted = [[image, *box, score, class_id] for image, (score, class_id, box) in rows]
+        if found.tolist() != wanted:
+            differing.append(seed)
+    assert differing == []
+
+
+def test_tiny_scores_are_sorted_in_every_image_of_the_batch(graph):
+    """In double precision 2 - 1e-20 is 2 - 2e-20: a rank that joins both would lose the order."""
+    predictions = np.zeros((2, BOXES, 5 + CLASSES), dtype=np.float32)
+    predictions[:, :, :4] = 8
+    predictions[:, :2, 4] = 1
+    predictions[:, 0, 5], predictions[:, 1, 7] = 1e-20, 2e-20
+    found, _ = graph(
+        as_images(predictions),
+        conf_threshold=[0.0],
+        nms_threshold=0.5,
+        max_detections=5,
+        multi_label=True,
+    )
+    assert found[:, [0, 6]].tolist() == [[0, 2], [0, 0], [1, 2], [1, 0]]
+
+
 def test_images_alone_are_enough(graph):
     predictions = random_predictions(2)
     session = onnxruntime.InferenceSession(graph.session._model_path)
@@ -126,8 +169,11 @@ def test_images_alone_are_enough(graph):
     np.testing.assert_array_equal(graph.detect(as_images(predictions)), found)
 
 
-def test_another_suppression_fails_the_proof(graph, tmp_path):
-    images = as_images(random_predictions(2))
+@pytest.mark.parametrize("share", [1, 0.04])  # of the scores; below 0.05 nothing counts as found
+def test_another_suppression_fails_the_proof(graph, tmp_path, share):
+    predictions = random_predictions(2)
+    predictions[..., 4] *= share
+    images = as_images(predictions)
     prove_suppression("x.onnx", graph, images)
     model = onnx.load(graph.session._model_path)
     for node in model.graph.node:
@@ -137,3 +183,36 @@ def test_another_suppression_fails_the_proof(graph, tmp_path):
     onnx.save(model, tmp_path / "other.onnx")
     with pytest.raises(ExportError, match=r"^x\.onnx: \d+ detections of \d+ are not those of"):
         prove_suppression("x.onnx", open_suppressing(tmp_path / "other.onnx"), images)
+
+
+def test_a_suppression_of_nothing_is_no_proof(graph):
+    predictions = random_predictions(2)
+    predictions[..., 4] = 0
+    with pytest.raises(ExportError) as raised:
+        prove_suppression("x.onnx", graph, as_images(predictions))
+    assert str(raised.value) == (
+        "x.onnx: there is no detection in the 2 images of the proof, whatever its score: nothing"
+        " shows that its suppression is right; leave the format out of export.formats"
+    )
+
+
+def test_no_average_precision_of_what_is_no_number(graph, tmp_path):
+    """An image beyond those of the proof may be the one that overflows."""
+    tables = make_tables([("test", SIDE, SIDE, [(0, 8, 8, 40, 40)])], MANIFEST.class_names)
+    annotated = annotated_images(tables, "test", tmp_path)
+    path = tmp_path / annotated.paths[0]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (SIDE, SIDE)).save(path)
+    model = onnx.load(graph.session._model_path)
+    for node in model.graph.node:
+        if node.output[0] == "predictions":
+            node.output[0] = "finite"
+            place = list(model.graph.node).index(node) + 1
+            break
+    model.graph.node.insert(place, helper.make_node("Add", ["finite", "nan"], ["predictions"]))
+    model.graph.initializer.append(helper.make_tensor("nan", TensorProto.FLOAT, [1], [np.nan]))
+    onnx.save(model, tmp_path / "nan.onnx")
+    with pytest.raises(ExportError, match=r"^x\.onnx: 320 of 320 numbers that it predicts are NaN"):
+        score_suppressing(
+            "x.onnx", open_suppressing(tmp_path / "nan.onnx"), annotated, EvaluateConfig()
+        )

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from yolov2.detection.coco_entries import entries, read_json
+from yolov2.data.images import require_size
+from yolov2.detection.coco_entries import entries, is_whole, read_json
 from yolov2.detection.stream import Detected
 from yolov2.section import require
 
@@ -42,6 +43,7 @@ class GroundTruthIds:
 
     So detections of a model with 80 consecutive classes carry COCO's category ids, which have
     gaps up to 90, without a table of them. ``classes`` are the names of those that can be found.
+    An image must have the width and height that the file says, if it does.
 
     Raises:
         ValueError: the file is no COCO ground truth, or lacks an image or class; an image's name
@@ -60,10 +62,22 @@ class GroundTruthIds:
         )
         self._categories = {class_id: known[name] for class_id, name in classes.items()}
         self._images = self._match(_ids(path, content, "images", "file_name"), list(images))
+        self._sizes = {
+            int(row["id"]): (int(row["width"]), int(row["height"]))
+            for row in content["images"]
+            if all(is_whole(row.get(side)) for side in ("width", "height"))
+        }
 
     def image(self, found: Detected) -> int:
-        """See ``CocoIds``."""
-        return self._images[found.name]
+        """See ``CocoIds``.
+
+        Raises:
+            ImageError: the image has another size than the file says.
+        """
+        image_id = self._images[found.name]
+        wanted = self._sizes.get(image_id, found.image.size)
+        require_size(found.name, found.image, wanted, f"{self._path} says")
+        return image_id
 
     def category(self, class_id: int) -> int:
         """See ``CocoIds``."""

@@ -112,7 +112,7 @@ def test_detections_are_those_of_postprocess(graph, multi_label, most, threshold
 
 def test_images_alone_are_enough(graph):
     predictions = random_predictions(2)
-    session = onnxruntime.InferenceSession(graph.session._model_path)
+    session = onnxruntime.InferenceSession(graph.session.path)
     assert [each.name for each in session.get_inputs()] == ["images"]
     (found,) = session.run(["detections"], {"images": as_images(predictions)})
     wanted = expected(
@@ -129,7 +129,7 @@ def test_images_alone_are_enough(graph):
 def test_another_suppression_fails_the_proof(graph, tmp_path):
     images = as_images(random_predictions(2))
     prove_suppression("x.onnx", graph, images)
-    model = onnx.load(graph.session._model_path)
+    model = onnx.load(graph.session.path)
     for node in model.graph.node:
         if node.op_type == "NonMaxSuppression":
             node.input[3] = "other"

@@ -22,6 +22,7 @@ from yolov2.detection.detect import Canvas, Detector
 from yolov2.detection.inputs import Input
 from yolov2.detection.outputs.coco_ids import RunningIds
 from yolov2.detection.outputs.names import Names
+from yolov2.detection.outputs.whole import Unwritten
 from yolov2.detection.outputs.writers import open_writers
 from yolov2.detection.sources import find_inputs
 from yolov2.detection.stream import Detected, detect_inputs
@@ -89,8 +90,8 @@ def detect(detector: Detector, canvases: Sequence[Canvas]) -> None:
 def whole(detector: Detector, inputs: Sequence[Input], folder: Path, kinds: Sequence[str]) -> None:
     """What the command does with a folder."""
     target = folder / "found"
-    names = Names(one.name for one in inputs)
-    with open_writers(target, kinds, names, RunningIds(), label_scores=False) as writers:
+    names, unwritten = Names(inputs), Unwritten(lambda name, problem: print(problem))
+    with open_writers(target, kinds, names, RunningIds(), unwritten, label_scores=False) as writers:
         for result in detect_inputs(detector, inputs):
             if isinstance(result, Detected):
                 for write in writers:

@@ -16,13 +16,11 @@ from pipeline.model_address import CACHE
 from pipeline.params.schema import TrackingConfig, load
 from pipeline.registry import CHAMPION, Registry
 from pipeline.served_model import scoring_app, unfit
-from pipeline.serving_app import ENDPOINT, App, Limited, Limits
+from pipeline.serving_app import ENDPOINT, Limited, Limits
 from pipeline.stage import run_stage
 from yolov2.section import require
 
 HOST = "127.0.0.1"
-CONNECTIONS = 64
-"""More are answered with 503 before anything of them is read."""
 
 
 def main() -> None:
@@ -93,13 +91,9 @@ def listen(port: int) -> socket.socket:
 
 def serve(folder: Path, listening: socket.socket, limits: Limits) -> None:
     """Answer requests until Ctrl-C or SIGTERM."""
-    import uvicorn
+    from pipeline.serving_connections import run_server
 
-    app: App = Limited(scoring_app(folder), limits)
-    config = uvicorn.Config(
-        app, log_level="warning", limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=5
-    )
-    uvicorn.Server(config).run(sockets=[listening])
+    run_server(Limited(scoring_app(folder), limits), listening)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ SERVED_MODULES = (
     "yolov2/data/images.py",
     "yolov2/runtime/__init__.py",
     "yolov2/runtime/manifest.py",
+    "yolov2/runtime/session.py",
     "yolov2/section.py",
 )
 """What ``pipeline/serving.py`` imports of ours; it travels with the model."""

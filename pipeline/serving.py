@@ -24,6 +24,7 @@ from yolov2.config import DetectConfig
 from yolov2.data.given_image import given_image
 from yolov2.data.images import ImageError, letterbox_image, network_input
 from yolov2.runtime.manifest import INPUT, KEY, OUTPUT, Manifest
+from yolov2.runtime.session import Session
 
 MIN_SIDE = 0.01
 """Pixels of the canvas that a box must cover of the image, as in detection with torch."""
@@ -45,16 +46,9 @@ class ServedDetector(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Open the graph; its manifest says what it expects and what its classes are called."""
-        import onnxruntime
-
         path = context.artifacts["onnx"]
-        settings = onnxruntime.SessionOptions()
-        settings.log_severity_level = 3  # errors only
-        self.session = onnxruntime.InferenceSession(
-            path, settings, providers=["CPUExecutionProvider"]
-        )
-        properties = self.session.get_modelmeta().custom_metadata_map
-        self.manifest = Manifest.from_json(properties.get(KEY, ""), path)
+        self.session = Session(path)
+        self.manifest = Manifest.from_json(self.session.metadata.get(KEY, ""), path)
 
     def predict(
         self,
@@ -67,6 +61,7 @@ class ServedDetector(PythonModel):
         Raises:
             MlflowException: a row is no readable image or a threshold out of range; the
                 scoring server answers 400 with the sentence.
+            ValueError: this process is a fork of the one that loaded the model.
         """
         config = _config(self.manifest, params or {})
         values = model_input["image"].tolist()

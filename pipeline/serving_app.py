@@ -33,7 +33,7 @@ log = logging.getLogger("pipeline.serve")
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Of the bodies in bytes, the requests in memory, and the seconds for sending a body."""
+    """Of the bodies in bytes, the requests in memory, and the seconds for a body or an answer."""
 
     body: int = 32 * 2**20
     at_once: int = 8
@@ -54,14 +54,22 @@ class Limited:
             one = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
             asyncio.get_running_loop().set_default_executor(one)
             await self.app(scope, receive, send)
-        elif scope["path"] in HEALTH and scope["method"] in ("GET", "HEAD"):
+            return
+        try:
+            await self._respond(scope, receive, _InTime(send, self.limits.seconds))
+        except _NotTakenError:
+            log.warning("an answer was not taken within %g seconds", self.limits.seconds)
+
+    async def _respond(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["path"] in HEALTH and scope["method"] in ("GET", "HEAD"):
             await self.app(scope, receive, send)
-        else:
-            try:
-                await self._invoke(scope, receive, send)
-            except RequestError as error:
+            return
+        try:
+            await self._invoke(scope, receive, send)
+        except RequestError as error:
+            if error.status != 408:  # who was too slow is not waited for again
                 await _drain(scope, receive, DRAINED * self.limits.body, self.limits.seconds)
-                await _answer(send, error.status, str(error))
+            await _answer(send, error.status, str(error))
 
     async def _invoke(self, scope: Message, receive: Receive, send: Send) -> None:
         _check_route(scope)
@@ -109,6 +117,24 @@ class Limited:
         except TimeoutError:
             sentence = f"the body did not arrive within {self.limits.seconds:g} seconds"
             raise RequestError(408, sentence) from None
+
+
+class _NotTakenError(Exception):
+    """A client does not read what it asked for."""
+
+
+class _InTime:
+    """Passes answers on to a client that takes them within ``seconds``."""
+
+    def __init__(self, send: Send, seconds: float) -> None:
+        self.send, self.seconds = send, seconds
+
+    async def __call__(self, message: Message) -> None:
+        try:
+            async with asyncio.timeout(self.seconds):
+                await self.send(message)
+        except TimeoutError:
+            raise _NotTakenError from None
 
 
 class _Sentences:

@@ -18,9 +18,10 @@ TELEMETRY_OFF = {
     "DVC_NO_ANALYTICS": "1",
     "GX_ANALYTICS_ENABLED": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "ORT_DISABLE_TELEMETRY": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
 }
-"""What keeps DVC, MLflow, Prefect and Great Expectations from calling out."""
+"""What keeps DVC, MLflow, ONNX Runtime, Prefect and Great Expectations from calling out."""
 
 
 STAGE_VARIABLE = "DVC_STAGE"

@@ -11,6 +11,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from pipeline.stage import TELEMETRY_OFF
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -64,3 +66,12 @@ def test_make_alone_lists_every_target() -> None:
     done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
     assert re.findall(r"^make (\S+) ", done.stdout, flags=re.MULTILINE) == phony.split()
+
+
+def test_telemetry_is_off_wherever_something_is_started() -> None:
+    assert TELEMETRY_OFF["ORT_DISABLE_TELEMETRY"] == "1"
+    makefile = (ROOT / "Makefile").read_text()
+    image = (ROOT / "deploy" / "Dockerfile").read_text().split("FROM base")[0]
+    for name, value in TELEMETRY_OFF.items():
+        assert f"export {name} := {value}\n" in makefile
+        assert f" {name}={value}" in image

@@ -67,6 +67,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     ),
     "prefect": ("flows",),
     "great_expectations": ("pipeline.expectations",),
+    "onnxruntime": ("yolov2.runtime.session", "yolov2.export.quantise"),
     "dvc": ("pipeline",),
     "sklearn": ("pipeline",),
     "scipy": ("pipeline",),

@@ -8,8 +8,10 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -231,6 +233,25 @@ def test_what_cannot_be_answered(server: tuple[int, psutil.Process], workspace: 
     assert post(port, json.dumps(uneven).encode())[0] == 400
     assert process.memory_info().rss - before < 500 * MIB
     assert post(port, records(image))[0] == 200
+
+
+@pytest.mark.services
+def test_connections_that_send_nothing_do_not_lock_the_server_out(
+    server: tuple[int, psutil.Process], workspace: Path
+) -> None:
+    image = (workspace / "images" / "00.png").read_bytes()
+    with ExitStack() as stack:
+        started = time.monotonic()
+        idle = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", server[0]), timeout=60))
+            for _ in range(100)
+        ]
+        assert post(server[0], records(image))[0] == 200
+        assert time.monotonic() - started < 9, "before any of them is late"
+        for one in idle:
+            with suppress(ConnectionResetError):
+                assert one.recv(1) == b""
+        assert 9 < time.monotonic() - started < 30
 
 
 @pytest.mark.services

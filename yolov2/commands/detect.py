@@ -40,10 +40,11 @@ example:
   yolov2 detect --weights model.onnx --source 'photos/*.jpg' more.mp4 --save drawn csv --classes dog
   yolov2 detect --weights models:/yolov2@champion --source 0 --show
 
-What cannot be read (an image, an address, a video without OpenCV, a name that is not UTF-8) is
-reported and the rest goes on; the exit status is then 1. A run that is interrupted or fails leaves
-its tables as detections.json.partial and its video as NAME.partial.mp4, with what was found until
-then; Ctrl-C is how one ends the recording of a camera, whose files are whole.
+What cannot be read (an image, an address, a video without OpenCV, a name that is not UTF-8), or
+whose own results cannot be written (a full disk, a video of 8,192 pixels), is reported and the
+rest goes on; the exit status is then 1. A run that is interrupted or fails leaves its tables as
+detections.json.partial and its video as NAME.partial.mp4, with what was found until then; Ctrl-C
+is how one ends the recording of a camera, whose files are whole.
 """
 
 
@@ -131,7 +132,7 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Detect, write, summarise; 1 if something could not be read."""
+    """Detect, write, summarise; 1 if something could not be read or written."""
     config = section_from(args, DetectConfig)
     require(
         NOTHING not in args.save or len(set(args.save)) == 1,
@@ -160,7 +161,7 @@ def run(args: argparse.Namespace) -> int:
             shower = stack.enter_context(closing(Shower(inputs))) if args.show else None
             thresholds = Path(args.thresholds) if args.thresholds else None
             detector = Detector.load(args.weights, args.device, config, thresholds)
-            writers = stack.enter_context(open_outputs(args, kinds, inputs, detector))
+            writers = stack.enter_context(open_outputs(args, kinds, inputs, detector, report))
             report.start()
             work(detector, inputs, writers, report, shower)
     except KeyboardInterrupt:
@@ -170,7 +171,7 @@ def run(args: argparse.Namespace) -> int:
     _tell(report, kinds, str(folder))
     if detector.thresholds_file and config.conf_threshold is None:
         print(f"thresholds: {detector.thresholds_file}")
-    return 1 if report.unreadable else 0
+    return 1 if report.unreadable or report.unwritten else 0
 
 
 def _tell(report: Report, kinds: Sequence[str], where: str) -> None:

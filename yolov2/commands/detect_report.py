@@ -10,6 +10,7 @@ class Report:
 
     def __init__(self) -> None:
         self.images, self.unreadable = 0, 0
+        self.unwritten: set[str] = set()
         self.classes: Counter[str] = Counter()
         self.start()
 
@@ -26,6 +27,10 @@ class Report:
         """An input that could not be read."""
         self.unreadable += 1
 
+    def add_unwritten(self, name: str) -> None:
+        """An input, of which something could not be written; from any thread."""
+        self.unwritten.add(name)
+
     def summary(self) -> str:
         """One line: how many images and detections of which classes, how fast."""
         seconds = time.perf_counter() - self.started
@@ -33,6 +38,8 @@ class Report:
         text = f"{_many(self.images, 'image')}, {_many(self.classes.total(), 'detection')}"
         text += f" ({classes})" if classes else ""
         text += f", {_many(self.unreadable, 'file')} could not be read" if self.unreadable else ""
+        if self.unwritten:
+            text += f", results of {_many(len(self.unwritten), 'file')} could not be written"
         return f"{text}, {self.images / seconds:.1f} images/s"
 
 

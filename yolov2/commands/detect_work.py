@@ -13,22 +13,36 @@ from yolov2.detection.frames import count_frames
 from yolov2.detection.inputs import Input, Unreadable, is_live
 from yolov2.detection.outputs.coco_ids import GroundTruthIds, RunningIds
 from yolov2.detection.outputs.names import Names
+from yolov2.detection.outputs.whole import Unwritten
 from yolov2.detection.outputs.writers import Writer, open_writers
 from yolov2.detection.stream import detect_inputs
 
 
 def open_outputs(
-    args: argparse.Namespace, kinds: Sequence[str], inputs: Sequence[Input], detector: Detector
+    args: argparse.Namespace,
+    kinds: Sequence[str],
+    inputs: Sequence[Input],
+    detector: Detector,
+    report: Report,
 ) -> AbstractContextManager[Sequence[Writer]]:
     """The outputs of ``kinds`` in the folder and with the ids that the command line names.
+
+    What could not be written is told, and in the report.
 
     Raises:
         ValueError: the annotations lack an image or class, or are none.
     """
     folder, truth = Path(args.output_dir), args.annotations
-    names = [one.name for one in inputs if not isinstance(one, Unreadable)]
+    readable = [one for one in inputs if not isinstance(one, Unreadable)]
+    names = [one.name for one in readable]
     ids = GroundTruthIds(Path(truth), names, detector.wanted) if truth else RunningIds()
-    return open_writers(folder, kinds, Names(names), ids, label_scores=args.label_scores)
+
+    def tell(name: str, problem: str) -> None:
+        report.add_unwritten(name)
+        announce(problem)
+
+    scores, unwritten = args.label_scores, Unwritten(tell)
+    return open_writers(folder, kinds, Names(readable), ids, unwritten, label_scores=scores)
 
 
 def work(

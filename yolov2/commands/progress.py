@@ -39,7 +39,8 @@ def counter(*, desc: str, unit: str) -> Iterator[Callable[[int, int], None] | No
 def announce(line: str) -> None:
     """Print to standard error without tearing a bar apart."""
     if not sys.stderr.isatty():
-        print(line, file=sys.stderr, flush=True)
+        # in one piece, as other threads announce too
+        print(f"{line}\n", end="", file=sys.stderr, flush=True)
         return
     from tqdm import tqdm
 

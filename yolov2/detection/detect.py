@@ -4,10 +4,13 @@
     for found in detector(["street.jpg", "garden.jpg"]):
         print(found)
 
+Each process loads its own: in a fork, threads that the parent has started do not exist.
+
 Letters of the shapes: B images, S side of the canvas, H, W sides of an image in pixels,
 N boxes, C classes.
 """
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -26,6 +29,7 @@ from yolov2.detection.background import default_workers, ordered_map
 from yolov2.detection.detections import Detections
 from yolov2.detection.postprocess import postprocess
 from yolov2.runtime.model_file import open_model
+from yolov2.runtime.session import require_own_process
 from yolov2.runtime.thresholds import class_thresholds, read_thresholds, thresholds_beside
 from yolov2.section import require
 
@@ -46,7 +50,7 @@ class Detector:
     ``network`` maps images (B, 3, S, S) in [0, 1] on ``device`` to decoded predictions
     (B, N, 5+C); S is ``image_size``. ``thresholds`` (C,) are those of the model file, or of
     ``thresholds_file``; ``config.conf_threshold`` overrides them. ``nms_threshold`` stands for
-    the config's, if that has none.
+    the config's, if that has none. ``process`` is the one that it may compute in.
     """
 
     network: Callable[[Tensor], Tensor]
@@ -57,6 +61,7 @@ class Detector:
     thresholds_file: Path | None = None
     nms_threshold: float = 0.5
     config: DetectConfig = field(default_factory=DetectConfig)
+    process: int = field(default_factory=os.getpid)
 
     @classmethod
     def load(
@@ -106,7 +111,7 @@ class Detector:
 
         Raises:
             ImageError: one of the images cannot be read.
-            ValueError: something is no image at all.
+            ValueError: something is no image at all; this is a fork of the process that loaded it.
         """
         require(
             not isinstance(images, str | bytes | Path | Image.Image | np.ndarray),
@@ -130,7 +135,13 @@ class Detector:
         return letterbox_image(_opened(image), self.image_size)
 
     def detect(self, canvases: Sequence[Canvas]) -> list[Detections]:
-        """Detections of images that lie on canvases, as one batch."""
+        """Detections of images that lie on canvases, as one batch.
+
+        Raises:
+            ValueError: this is a fork of the process that loaded it, which would wait for ever.
+        """
+        threads = torch.get_num_threads() if self.device.type == "cpu" else 2
+        require_own_process(self.process, threads)
         pixels, letterboxes = zip(*canvases, strict=True)
         told = self.config.nms_threshold
         with torch.inference_mode():

@@ -86,13 +86,10 @@ def _image_frame(one: Input, side: int) -> Frame | Unreadable:
     try:
         image = read_image(one.content)
     except ImageError as error:
-        text = str(error)
-        if isinstance(one.content, bytes):
-            text = text.replace("image", one.name, 1)
-        return Unreadable(name=one.name, problem=text)
+        return one.unreadable(str(error))
     canvas, letterbox = letterbox_image(image, side)
     said = other_pictures(one.content)
-    note = f"{one.name}: {said}" if said else ""
+    note = f"{one.name}: {said}" if said else one.note
     return Frame(name=one.name, image=image, canvas=canvas, letterbox=letterbox, note=note)
 
 
@@ -100,7 +97,7 @@ def _video_frames(one: VideoInput, side: int, ahead: int) -> Iterator[Frame | Un
     try:
         reader = VideoReader(one.content)
     except ImageError as error:
-        yield Unreadable(name=one.name, problem=str(error))
+        yield one.unreadable(str(error))
         return
     live = isinstance(one.content, int)
 
@@ -108,12 +105,19 @@ def _video_frames(one: VideoInput, side: int, ahead: int) -> Iterator[Frame | Un
         try:
             image = reader.read()
         except ImageError as error:
-            return Unreadable(name=one.name, problem=str(error))
+            return one.unreadable(str(error))
         if image is None:
             return None
         canvas, letterbox = letterbox_image(image, side)
         place = VideoPlace(frame=frame, rate=reader.rate, live=live)
-        return Frame(name=one.name, image=image, canvas=canvas, letterbox=letterbox, video=place)
+        return Frame(
+            name=one.name,
+            image=image,
+            canvas=canvas,
+            letterbox=letterbox,
+            video=place,
+            note="" if frame else one.note,
+        )
 
     # one thread, so that frames come in order; what a camera saw a while ago is of no use
     frames = ordered_map(read, count(), workers=1, ahead=0 if live else ahead)

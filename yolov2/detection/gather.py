@@ -1,10 +1,20 @@
 """Everything that a command line may name as a source, as inputs."""
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections import Counter
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path, PurePosixPath
 
 from yolov2.data.images import ImageError
-from yolov2.detection.inputs import ImageInput, Input, Unreadable, VideoInput, file_input
+from yolov2.detection.inputs import (
+    ImageInput,
+    Input,
+    Unreadable,
+    VideoInput,
+    file_input,
+    fitting,
+)
 from yolov2.detection.sources import find_inputs, lines_of
 from yolov2.detection.video import VideoReader, opencv
 from yolov2.detection.web import fetch, is_address, read_standard_input
@@ -20,42 +30,66 @@ def gather(
 
     What is fetched is put into ``downloads``, each address into a folder of its own. An address
     that cannot be fetched and a video without OpenCV are ``Unreadable``, and do not stop the rest.
+    Of inputs of one name, those that are no files here get a number, and a note that says so.
 
     Raises:
-        ValueError: as of ``find_inputs``; no standard input; a camera that does not answer;
-            nothing is left that could be read.
+        ValueError: as of ``find_inputs``, or an address is named twice, which is said before
+            anything is fetched; no standard input; a camera that does not answer; nothing is
+            left that could be read.
     """
+    elsewhere, local = _sorted_out(sources)
+    files = find_inputs(local, recursive=recursive, apart=apart) if local else []
+    names = {one.name for one in files}
     inputs: list[Input] = []
-    local = []
+    for source in elsewhere:
+        one = _fetched(source, downloads / str(len(inputs)))
+        inputs.append(one if isinstance(one, Unreadable) else _renamed(one, names))
+        names.add(inputs[-1].name)
+    return _require_some(list(_playable([*inputs, *files])))
+
+
+def _sorted_out(sources: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The addresses, also those in lists, and ``-``; the sources that are, or name, files here."""
+    elsewhere, local = [], []
     for source in sources:
         if source == STANDARD_INPUT:
-            inputs.append(ImageInput(name="stdin", content=read_standard_input()))
+            elsewhere.append(source)
             continue
         listed = lines_of(source)
-        addresses = [each for each in listed or [source] if is_address(each)]
-        for address in addresses:
-            inputs.append(_fetched(address, downloads / str(len(inputs))))
+        found = [each for each in listed or [source] if is_address(each)]
         require(
-            bool(addresses or listed) or "://" not in source,
+            bool(found or listed) or "://" not in source,
             f"{source}: of addresses only http:// and https:// can be looked at",
         )
-        if len(addresses) < len(listed or [source]):
+        elsewhere += found
+        if len(found) < len(listed or [source]):
             local.append(source)
-    inputs += find_inputs(local, recursive=recursive, apart=apart) if local else []
-    names: set[str] = set()
-    for one in inputs:
-        require(one.name not in names, f"two sources are called {one.name}: name one at a time")
-        names.add(one.name)
-    return _require_some(list(_playable(inputs)))
+    twice = [source for source, times in Counter(elsewhere).items() if times > 1]
+    require(not twice, f"{twice[0] if twice else ''} is named twice among the sources")
+    return elsewhere, local
 
 
-def _fetched(address: str, folder: Path) -> Input:
+def _fetched(source: str, folder: Path) -> Input:
+    if source == STANDARD_INPUT:
+        return ImageInput(name="stdin", content=read_standard_input())
     folder.mkdir()
     try:
-        path = fetch(address, folder)
+        path = fetch(source, folder)
     except ValueError as error:
-        return Unreadable(name=address, problem=str(error))
-    return file_input(path.name, path)
+        return Unreadable(name=source, problem=str(error))
+    one = file_input(path.name, path)
+    return one if isinstance(one, Unreadable) else replace(one, origin=source)
+
+
+def _renamed(one: ImageInput | VideoInput, taken: Container[str]) -> ImageInput | VideoInput:
+    """The input by a name that is not ``taken``."""
+    if one.name not in taken:
+        return one
+    stem, suffix = PurePosixPath(one.name).stem, PurePosixPath(one.name).suffix
+    names = (fitting(f"{stem}-{number}", suffix) for number in count(2))
+    name = next(name for name in names if name not in taken)
+    note = f"{one.origin or 'standard input'}: is called {name}, as there is another {one.name}"
+    return replace(one, name=name, note=note)
 
 
 def _playable(inputs: Sequence[Input]) -> Iterator[Input]:
@@ -70,7 +104,7 @@ def _playable(inputs: Sequence[Input]) -> Iterator[Input]:
             try:
                 opencv()
             except ImageError as error:
-                yield Unreadable(name=one.name, problem=f"{one.content}: {error}")
+                yield one.unreadable(f"{one.content}: {error}")
             else:
                 yield one
 

@@ -5,6 +5,7 @@ Letters of the shapes: H, W height and width in pixels.
 
 import os
 import time
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 
@@ -12,7 +13,6 @@ import numpy as np
 from PIL import Image
 
 from yolov2.data.images import ImageError
-from yolov2.section import require
 
 DEFAULT_RATE = 25.0
 """Frames a second of a source that does not say."""
@@ -20,6 +20,9 @@ DEFAULT_RATE = 25.0
 MISSING_SHARE = 0.1
 """A file that gives this share of its frames less than it announces is reported as damaged;
 what a container announces may be an estimate."""
+
+WRITABLE = range(2, 8192)
+"""Pixels of a side of a video that OpenCV can write as MPEG-4."""
 
 
 def opencv() -> ModuleType:
@@ -112,14 +115,22 @@ class VideoWriter:
 
     A ``live`` recording keeps the time that has passed: a frame is repeated or left out, so
     that it plays as fast as things happened.
+
+    Raises:
+        ValueError: OpenCV cannot write a video of this size, or there; nothing is left of it.
     """
 
     def __init__(self, path: Path, size: tuple[int, int], rate: float, *, live: bool) -> None:
         self._cv2 = opencv()
-        self._size, self._rate, self._live = size, rate, live
+        self._path, self._size, self._rate, self._live = path, size, rate, live
         code = self._cv2.VideoWriter.fourcc(*"mp4v")
         self._writer = self._cv2.VideoWriter(str(path), code, rate, size)
-        require(self._writer.isOpened(), f"{path}: OpenCV cannot write a video there")
+        if not self._writer.isOpened():
+            path.unlink(missing_ok=True)
+            fits = all(side in WRITABLE for side in size)
+            here = f"{path}: OpenCV cannot write a video there"
+            sides = f"a side of its video has {WRITABLE.start} to {WRITABLE.stop - 1} pixels"
+            raise ValueError(here if fits else f"{size[0]} x {size[1]} pixels; {sides}")
         self._started = time.perf_counter()
         self._written = 0
 
@@ -136,5 +147,20 @@ class VideoWriter:
         self._written = max(due, self._written)
 
     def close(self) -> None:
-        """Finish the file: without this nothing can play it."""
+        """Finish the file: without this nothing can play it.
+
+        Raises:
+            ValueError: it does not hold every frame (OpenCV says nothing of a full disk); nothing
+                is left of it.
+        """
         self._writer.release()
+        try:
+            with closing(VideoReader(self._path)) as video:
+                there = video.announced or 0
+        except ImageError:
+            there = 0
+        if there < self._written:
+            self._path.unlink(missing_ok=True)
+            raise ValueError(
+                f"{there} of its {self._written} frames are in the file: is the disk full?"
+            )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from yolov2.runtime.graphs import Images
 from yolov2.runtime.manifest import INPUT
+from yolov2.runtime.session import onnx_runtime
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -29,6 +30,8 @@ def quantise(model: "ModelProto", images: Iterator[Images]) -> "ModelProto":
         ValueError: there are no images.
     """
     import onnx
+
+    onnx_runtime()  # first, as it is what keeps it from calling out
     from onnxruntime import quantization
 
     class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]

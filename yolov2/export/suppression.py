@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from yolov2.runtime.graphs import Images, open_session
 from yolov2.runtime.manifest import DETECTIONS, INPUT, OUTPUT, Manifest
+from yolov2.runtime.session import Session
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -154,7 +155,7 @@ def _named(name: str) -> str:
 class SuppressingGraph:
     """An ONNX graph with suppression, opened on the CPU; call it with images."""
 
-    session: Any
+    session: Session
     manifest: Manifest
 
     def __call__(

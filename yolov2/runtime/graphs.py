@@ -19,15 +19,13 @@ from torch import nn
 from yolov2.network.decode import decode
 from yolov2.runtime.archive import first_line, require_whole_archive, short
 from yolov2.runtime.manifest import INPUT, KEY, OUTPUT, Manifest
+from yolov2.runtime.session import CPU_ONLY, Session, has_cuda
 
 Images = NDArray[np.float32]
 """(B, 3, S, S), RGB in [0, 1]."""
 Predictions = NDArray[np.float32]
 """(B, N, 5+C), as ``yolov2.network.decode.decode`` describes."""
 Run = Callable[[Images], Predictions]
-
-ERRORS_ONLY = 3
-"""ONNX Runtime's severity: its warnings are about optimisations that it leaves out."""
 
 CPU = torch.device("cpu")
 
@@ -65,32 +63,23 @@ def open_onnx(path: Path, device: torch.device = CPU) -> Artefact:
     return Artefact(run=run, manifest=manifest, device=device)
 
 
-def open_session(path: Path, device: torch.device = CPU) -> tuple[Any, Manifest]:
+def open_session(path: Path, device: torch.device = CPU) -> tuple[Session, Manifest]:
     """ONNX Runtime's session of a graph of ours, with as many threads as torch uses.
 
     Raises:
         ValueError: as ``open_onnx``.
     """
-    import onnxruntime
-
-    providers = ["CPUExecutionProvider"]
+    providers: tuple[Any, ...] = CPU_ONLY
     if device.type == "cuda":
-        if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        if not has_cuda():
             raise ValueError(
                 f"{path} cannot be run on '{device}': this ONNX Runtime has no CUDA; install"
                 " onnxruntime-gpu instead of onnxruntime, use --device cpu, or the checkpoint"
             )
         options = {"device_id": device.index or 0}
-        providers = [("CUDAExecutionProvider", options), *providers]  # type: ignore[list-item]
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = torch.get_num_threads()
-    settings.log_severity_level = ERRORS_ONLY
-    # without a card there is nothing to fall back to, and trying that prints a banner
-    fallback = int(device.type == "cuda")
+        providers = (("CUDAExecutionProvider", options), *CPU_ONLY)
     try:
-        session = onnxruntime.InferenceSession(
-            path, settings, providers=providers, enable_fallback=fallback
-        )
+        session = Session(path, threads=torch.get_num_threads(), providers=providers)
     except Exception as error:
         # a damaged graph ends in any of ONNX Runtime's dozen types, or in Python's own where
         # their text is no text
@@ -98,8 +87,7 @@ def open_session(path: Path, device: torch.device = CPU) -> tuple[Any, Manifest]
             f"{path} is no ONNX graph that can be run: damaged, or something else"
             f" ({short(str(error).rpartition(' : ')[2])})"
         ) from error
-    properties = session.get_modelmeta().custom_metadata_map
-    return session, Manifest.from_json(properties.get(KEY, ""), path)
+    return session, Manifest.from_json(session.metadata.get(KEY, ""), path)
 
 
 def open_torchscript(path: Path) -> Artefact:

@@ -17,6 +17,7 @@ from yolov2.network.inference import InferenceYOLOv2
 from yolov2.runtime.address import resolve
 from yolov2.runtime.graphs import Artefact, open_onnx, open_pt2, open_torchscript
 from yolov2.runtime.manifest import Manifest
+from yolov2.runtime.session import has_cuda
 from yolov2.runtime.thresholds import CONF_THRESHOLD
 
 NMS_THRESHOLD = 0.5
@@ -101,11 +102,8 @@ def _half_type(device: torch.device) -> torch.dtype:
 def _open_graph(path: Path, device: str) -> Artefact:
     if path.suffix == ".onnx":
         where = resolve_device(device)
-        if device == "auto" and where.type == "cuda":
-            import onnxruntime
-
-            if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-                where = torch.device("cpu")
+        if device == "auto" and where.type == "cuda" and not has_cuda():
+            where = torch.device("cpu")
         return open_onnx(path, where)
     if device != "auto" and resolve_device(device).type != "cpu":
         raise ValueError(

@@ -1,10 +1,12 @@
 """What the sources of a command line name."""
 
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from PIL import Image
@@ -113,11 +115,20 @@ def test_images_of_a_folder_for_the_proof_of_an_export(tmp_path):
 
 
 class Answers(BaseHTTPRequestHandler):
-    """A web server with an image, a page, and an endless file."""
+    """A web server with an image, a page, text called an image, and files that drip.
+
+    ``asked`` are the paths that it was asked for, ``given_up`` the dripping ones nobody waits for.
+    """
+
+    asked: ClassVar[list[str]] = []
+    given_up: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
-        if path == "/gone.jpg":
+        self.asked.append(self.path)
+        if path.startswith("/drip"):
+            self.drip(path)
+        elif path == "/gone.jpg":
             self.send_error(404)
         elif path == "/moved":
             self.send_response(302)
@@ -128,15 +139,35 @@ class Answers(BaseHTTPRequestHandler):
             self.send_response(200)
             self.send_header("Content-Type", kind)
             self.end_headers()
-            self.wfile.write(b"<p>" if path == "/page" else encoded(grey(200)))
+            text = {"/page": b"<p>", "/text.jpg": b"no image", "/clip.mp4": b"no video"}
+            content = text.get(path)
+            self.wfile.write(content or encoded(grey(200)))
+
+    def drip(self, path: str) -> None:
+        """A byte every twentieth of a second, of the headers or of the body, for two minutes."""
+        body = path == "/drip/body.jpg"
+        start = b"HTTP/1.0 200 OK\r\nContent-Type: image/jpeg\r\n" + (b"\r\n" if body else b"X: ")
+        try:
+            self.wfile.write(start)
+            for _ in range(2400):
+                self.wfile.write(b"x")
+                time.sleep(0.05)
+        except OSError:
+            self.given_up.append(path)
 
     def log_message(self, *args: object) -> None:
         pass
 
 
+class Server(ThreadingHTTPServer):
+    """One whose end does not wait for what drips."""
+
+    daemon_threads = True
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as running:
+    with Server(("127.0.0.1", 0), Answers) as running:
         thread = threading.Thread(target=running.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://127.0.0.1:{running.server_port}"
@@ -180,6 +211,85 @@ def test_only_addresses_that_fail_are_one_error(server, tmp_path, monkeypatch):
         ValueError, match=r"^none of the 2 sources can be read, the first: http:.*gone"
     ):
         gather(both, tmp_path / "two")
+
+
+def test_addresses_whose_last_parts_are_equal_get_numbers(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+    grey(7).save(tmp_path / "a.jpg")
+    addresses = [f"{server}{path}" for path in ("/1/a.jpg", "/2/a.jpg", "/a.jpg?no=3", "/b.jpg")]
+    folders = [tmp_path / "alone", tmp_path / "beside"]
+    for folder in folders:
+        folder.mkdir()
+    alone = gather(addresses, folders[0])
+    assert [one.name for one in alone] == ["a.jpg", "a-2.jpg", "a-3.jpg", "b.jpg"]
+    beside = gather([*addresses, str(tmp_path / "a.jpg")], folders[1])
+    assert [one.name for one in beside] == ["a-2.jpg", "a-3.jpg", "a-4.jpg", "b.jpg", "a.jpg"]
+    notes = [one.note for one in read_frames(beside, 64, ahead=3) if isinstance(one, Frame)]
+    assert notes == [
+        f"{server}/1/a.jpg: is called a-2.jpg, as there is another a.jpg",
+        f"{server}/2/a.jpg: is called a-3.jpg, as there is another a.jpg",
+        f"{server}/a.jpg?no=3: is called a-4.jpg, as there is another a.jpg",
+        "",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sources", "text"),
+    [
+        (
+            ["{0}/x.jpg", "{0}/y.jpg", "{0}/x.jpg"],
+            "^http.*/x.jpg is named twice among the sources$",
+        ),
+        (["{0}/x.jpg", "{1}/gone.jpg"], "^no such image, video, folder or list: .*gone.jpg$"),
+        (["{0}/x.jpg", "{1}/a.jpg", "{1}/a.jpg"], "a.jpg is named twice among the sources$"),
+        (["{0}/x.jpg", "ftp://a/b"], "^ftp://a/b: of addresses only http:// and https:// can be"),
+    ],
+)
+def test_a_mistake_is_told_before_anything_is_fetched(server, tmp_path, monkeypatch, sources, text):
+    monkeypatch.setenv("no_proxy", "*")
+    grey(7).save(tmp_path / "a.jpg")
+    (tmp_path / "downloads").mkdir()
+    asked = len(Answers.asked)
+    with pytest.raises(ValueError, match=text):
+        gather([source.format(server, tmp_path) for source in sources], tmp_path / "downloads")
+    assert len(Answers.asked) == asked
+
+
+def test_what_was_fetched_and_cannot_be_read_is_called_by_its_address(
+    server, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("no_proxy", "*")
+    pytest.importorskip("cv2")
+    addresses = [f"{server}/text.jpg", f"{server}/text.jpg?as=clip.mp4", f"{server}/clip.mp4"]
+    frames = list(read_frames(gather(addresses, tmp_path), 64, ahead=3))
+    assert [one.problem for one in frames if isinstance(one, Unreadable)] == [
+        f"{server}/text.jpg: not an image that Pillow can read",
+        f"{server}/text.jpg?as=clip.mp4: not an image that Pillow can read",
+        f"{server}/clip.mp4: not a video that OpenCV can read",
+    ]
+
+
+@pytest.mark.parametrize("part", ["body.jpg", "headers.jpg"])
+def test_a_server_that_drips_is_not_waited_for(server, tmp_path, monkeypatch, part):
+    """Every byte comes in time, and the whole never."""
+    monkeypatch.setenv("no_proxy", "*")
+    started = time.monotonic()
+    with pytest.raises(ValueError, match=rf"^{server}/drip/{part}: not whole after 0.5 s; downloa"):
+        fetch(f"{server}/drip/{part}", tmp_path, timeout_seconds=5, total_seconds=0.5)
+    assert time.monotonic() - started < 5
+    if part == "body.jpg":  # the connection is let go, too
+        while f"/drip/{part}" not in Answers.given_up:
+            assert time.monotonic() - started < 30
+            time.sleep(0.05)
+
+
+def test_the_name_of_a_fetched_file_fits(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+    long = fetch(f"{server}/{'x' * 300}.jpg", tmp_path)
+    assert len(long.name) == 255
+    assert long.suffix == ".jpg"
+    assert fetch(f"{server}/a/..", tmp_path).name == "download.jpg"
 
 
 @pytest.mark.parametrize(

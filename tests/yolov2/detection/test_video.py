@@ -15,6 +15,7 @@ from yolov2.detection.gather import gather
 from yolov2.detection.inputs import Unreadable
 from yolov2.detection.outputs.coco_ids import RunningIds
 from yolov2.detection.outputs.names import Names
+from yolov2.detection.outputs.whole import Unwritten
 from yolov2.detection.outputs.writers import open_writers
 from yolov2.detection.sources import find_inputs
 from yolov2.detection.stream import Detected, detect_inputs
@@ -25,6 +26,13 @@ cv2 = pytest.importorskip("cv2")
 opencv()  # before anything else uses it: FFmpeg reads once how loud it shall be
 
 FRAMES, RATE = 24, 12.5
+
+
+def fail(name: str, problem: str) -> None:
+    raise AssertionError(problem)
+
+
+NONE = Unwritten(fail)
 
 
 @pytest.fixture
@@ -64,9 +72,9 @@ def test_frames_come_in_order_and_what_is_damaged_is_said(clips, capfd):
 
 def test_the_drawn_video_plays_like_the_source(clips, tmp_path):
     inputs, out = find_inputs([str(clips / "clip.avi"), str(clips / "photo.png")]), tmp_path / "out"
-    names = Names(one.name for one in inputs)
+    names = Names(inputs)
     kinds = ("drawn", "json", "parquet", "txt")
-    with open_writers(out, kinds, names, RunningIds(), label_scores=False) as writers:
+    with open_writers(out, kinds, names, RunningIds(), NONE, label_scores=False) as writers:
         for found in detect_inputs(detector(batch_size=7), inputs):
             assert isinstance(found, Detected)
             for write in writers:
@@ -92,10 +100,10 @@ def test_a_video_that_is_not_finished_keeps_partial_in_its_name(clips, tmp_path)
     """The first one is done when the second begins, which an error ends at its third frame."""
     (clips / "second.avi").write_bytes((clips / "clip.avi").read_bytes())
     inputs = find_inputs([str(clips / "clip.avi"), str(clips / "second.avi")])
-    names = Names(one.name for one in inputs)
+    names, ids = Names(inputs), RunningIds()
 
     def draw() -> None:
-        with open_writers(tmp_path, ["drawn"], names, RunningIds(), label_scores=False) as writers:
+        with open_writers(tmp_path, ["drawn"], names, ids, NONE, label_scores=False) as writers:
             for found in detect_inputs(detector(), inputs):
                 assert isinstance(found, Detected)
                 if found.number == FRAMES + 2:

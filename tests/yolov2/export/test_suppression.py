@@ -155,7 +155,7 @@ def test_tiny_scores_are_sorted_in_every_image_of_the_batch(graph):
 
 def test_images_alone_are_enough(graph):
     predictions = random_predictions(2)
-    session = onnxruntime.InferenceSession(graph.session._model_path)
+    session = onnxruntime.InferenceSession(graph.session.path)
     assert [each.name for each in session.get_inputs()] == ["images"]
     (found,) = session.run(["detections"], {"images": as_images(predictions)})
     wanted = expected(
@@ -175,7 +175,7 @@ def test_another_suppression_fails_the_proof(graph, tmp_path, share):
     predictions[..., 4] *= share
     images = as_images(predictions)
     prove_suppression("x.onnx", graph, images)
-    model = onnx.load(graph.session._model_path)
+    model = onnx.load(graph.session.path)
     for node in model.graph.node:
         if node.op_type == "NonMaxSuppression":
             node.input[3] = "other"

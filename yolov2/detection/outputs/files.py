@@ -7,6 +7,7 @@ from PIL import Image
 
 from yolov2.detection.background import Background, default_workers
 from yolov2.detection.outputs.names import Names, folder_name
+from yolov2.detection.outputs.whole import Unwritten, write_image, write_whole
 from yolov2.detection.stream import Detected
 
 WAITING = 32
@@ -22,11 +23,17 @@ class LabelWriter:
     file: it was looked at.
     """
 
-    def __init__(self, folder: Path, names: Names, *, scores: bool) -> None:
+    def __init__(self, folder: Path, names: Names, unwritten: Unwritten, *, scores: bool) -> None:
         self._folder, self._names, self._scores = folder, names, scores
+        self._unwritten = unwritten
 
     def __call__(self, found: Detected) -> None:
         """Write the image's file."""
+        with self._unwritten.noted(found.name, "its labels"):
+            path = self._folder / self._names.bare(found, ".txt")
+            write_whole(path, self._lines(found).encode())
+
+    def _lines(self, found: Detected) -> str:
         width, height = found.image.size
         lines = []
         class_ids = found.detections.class_ids.tolist()
@@ -34,9 +41,7 @@ class LabelWriter:
             shares = (x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width
             numbers = (*shares, (y2 - y1) / height, *((score,) if self._scores else ()))
             lines.append(" ".join((str(class_id), *(f"{number:.6f}" for number in numbers))))
-        path = self._folder / f"{self._names.bare(found)}.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+        return "".join(f"{line}\n" for line in lines)
 
     def close(self, *, whole: bool) -> None:
         """Nothing is left to do: each file is whole."""
@@ -45,8 +50,8 @@ class LabelWriter:
 class CropWriter:
     """``<class>/<image>-<number>.jpg``: the pixels within each box, numbered by score from 1."""
 
-    def __init__(self, folder: Path, names: Names) -> None:
-        self._folder, self._names = folder, names
+    def __init__(self, folder: Path, names: Names, unwritten: Unwritten) -> None:
+        self._folder, self._names, self._unwritten = folder, names, unwritten
         self._background = Background(workers=default_workers(), waiting=WAITING)
 
     def __call__(self, found: Detected) -> None:
@@ -58,11 +63,11 @@ class CropWriter:
         self._background.close()
 
     def _write(self, found: Detected) -> None:
-        name = self._names.bare(found)
-        for number, (box, _, class_name) in enumerate(found.detections, start=1):
-            path = self._folder / folder_name(class_name) / f"{name}-{number}.jpg"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            crop(found.image, box).save(path, quality=QUALITY)
+        with self._unwritten.noted(found.name, "its objects"):
+            for number, (box, _, class_name) in enumerate(found.detections, start=1):
+                name = self._names.bare(found, f"-{number}.jpg")
+                path = self._folder / folder_name(class_name) / name
+                write_image(path, crop(found.image, box), quality=QUALITY)
 
 
 def crop(image: Image.Image, box: tuple[float, float, float, float]) -> Image.Image:

@@ -6,9 +6,11 @@ from typing import Any
 from yolov2.detection.background import Background, default_workers
 from yolov2.detection.draw import draw_detections
 from yolov2.detection.outputs.names import Names
+from yolov2.detection.outputs.whole import Unwritten, write_image
 from yolov2.detection.stream import Detected
 from yolov2.detection.video import VideoWriter
 
+VIDEO = "the drawn video"
 WAITING = 32
 """Images that are yet to be drawn, at most."""
 
@@ -29,14 +31,13 @@ class PictureWriter:
     A video is ``NAME.partial.mp4`` until all its frames are in it.
     """
 
-    def __init__(self, folder: Path, names: Names) -> None:
-        self._folder, self._names = folder, names
+    def __init__(self, folder: Path, names: Names, unwritten: Unwritten) -> None:
+        self._folder, self._names, self._unwritten = folder, names, unwritten
         self._images = Background(workers=default_workers(), waiting=WAITING)
         # frames have an order: one thread draws and appends them
         self._frames = Background(workers=1, waiting=WAITING)
         self._video: VideoWriter | None = None
         self._video_name = ""
-        self._video_path = folder
 
     def __call__(self, found: Detected) -> None:
         """Have the image, or frame of a video, drawn."""
@@ -56,39 +57,31 @@ class PictureWriter:
             self._end_video(whole=whole and drawn)
 
     def _draw(self, found: Detected) -> None:
-        path = self._path(self._names.drawn(found.name))
+        path = self._folder / self._names.drawn(found.name)
         drawn = draw_detections(found.image, found.detections, found.detections.class_names)
-        drawn.save(path, **SAVE_OPTIONS[path.suffix.lower()])
+        with self._unwritten.noted(found.name, "the drawn image"):
+            write_image(path, drawn, **SAVE_OPTIONS[path.suffix.lower()])
 
     def _append(self, found: Detected) -> None:
         assert found.video is not None
-        if self._video is None or self._video_name != found.name:
-            self._end_video(whole=True)
-            self._video_path = self._path(self._names.video(found.name))
-            self._video = VideoWriter(
-                _partial(self._video_path),
-                found.image.size,
-                found.video.rate,
-                live=found.video.live,
-            )
-            self._video_name = found.name
-        self._video.write(
-            draw_detections(found.image, found.detections, found.detections.class_names)
-        )
+        with self._unwritten.noted(found.name, VIDEO):
+            if self._video_name != found.name:
+                self._end_video(whole=True)
+                self._video_name = found.name
+                path = self._folder / self._names.partial(found.name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                rate, live = found.video.rate, found.video.live
+                self._video = VideoWriter(path, found.image.size, rate, live=live)
+            if self._video is not None:
+                names = found.detections.class_names
+                self._video.write(draw_detections(found.image, found.detections, names))
 
     def _end_video(self, *, whole: bool) -> None:
-        if self._video is not None:
-            self._video.close()
-            self._video = None
+        video, self._video = self._video, None
+        if video is None:
+            return
+        with self._unwritten.noted(self._video_name, VIDEO):
+            video.close()
             if whole:
-                _partial(self._video_path).replace(self._video_path)
-
-    def _path(self, name: str) -> Path:
-        path = self._folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
-
-
-def _partial(path: Path) -> Path:
-    """Where a video is until it is whole: its ending tells OpenCV what to write."""
-    return path.with_suffix(f".partial{path.suffix}")
+                path = self._folder / self._names.drawn(self._video_name)
+                (self._folder / self._names.partial(self._video_name)).replace(path)

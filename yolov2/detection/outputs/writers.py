@@ -13,6 +13,7 @@ from yolov2.detection.outputs.names import Names
 from yolov2.detection.outputs.pictures import PictureWriter
 from yolov2.detection.outputs.tables import TABLES
 from yolov2.detection.outputs.tables import partial as table_partial
+from yolov2.detection.outputs.whole import Unwritten, reason
 from yolov2.detection.stream import Detected
 from yolov2.section import require
 
@@ -35,6 +36,28 @@ class Writer(Protocol):
 
     def close(self, *, whole: bool) -> None:
         """Complete what was written; not ``whole``: the run ended before its inputs did."""
+
+
+class _NamedTable:
+    """A table whose errors name its file, as a full disk's do not by themselves."""
+
+    def __init__(self, table: Writer, path: Path) -> None:
+        self._table, self._path = table, path
+
+    def __call__(self, found: Detected) -> None:
+        with self._named():
+            self._table(found)
+
+    def close(self, *, whole: bool) -> None:
+        with self._named():
+            self._table.close(whole=whole)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OSError(error.errno, reason(error), str(self._path)) from error
 
 
 def require_room(
@@ -70,10 +93,14 @@ def open_writers(
     kinds: Sequence[str],
     names: Names,
     ids: CocoIds,
+    unwritten: Unwritten,
     *,
     label_scores: bool,
 ) -> Iterator[list[Writer]]:
     """A writer of each kind; at the end they complete their files.
+
+    What cannot be written of one input is ``unwritten``, and the rest goes on; a table is of all
+    inputs, and ends the run.
 
     If that is an exception (Ctrl-C is one), tables and the video keep ``.partial`` in their names;
     drawn images, label files and crops are whole for each input that they are there of.
@@ -82,7 +109,16 @@ def open_writers(
         writers: list[Writer] = []
         for kind in kinds:
             folder.mkdir(parents=True, exist_ok=True)
-            writer = _writer(kind, folder / PLACES[kind], names, ids, label_scores=label_scores)
+            place = folder / PLACES[kind]
+            writer: Writer
+            if kind == "drawn":
+                writer = PictureWriter(place, names, unwritten)
+            elif kind == "txt":
+                writer = LabelWriter(place, names, unwritten, scores=label_scores)
+            elif kind == "crops":
+                writer = CropWriter(place, names, unwritten)
+            else:
+                writer = _NamedTable(TABLES[kind](place, ids), place)
             stack.push(partial(_close, writer))
             writers.append(writer)
         yield writers
@@ -91,16 +127,6 @@ def open_writers(
 def _close(writer: Writer, failure: type[BaseException] | None, *_: object) -> None:
     """As a context manager ends."""
     writer.close(whole=failure is None)
-
-
-def _writer(kind: str, place: Path, names: Names, ids: CocoIds, *, label_scores: bool) -> Writer:
-    if kind == "drawn":
-        return PictureWriter(place, names)
-    if kind == "txt":
-        return LabelWriter(place, names, scores=label_scores)
-    if kind == "crops":
-        return CropWriter(place, names)
-    return TABLES[kind](place, ids)
 
 
 def _is_used(place: Path) -> bool:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from yolov2.boxes import Letterbox
-from yolov2.data.images import FORMATS, ImageError, letterbox_image, read_image
+from yolov2.data.images import ImageError, letterbox_image, open_image, read_image
 from yolov2.detection.background import default_workers, ordered_map
 from yolov2.detection.inputs import ImageInput, Input, Unreadable, VideoInput
 from yolov2.detection.video import VideoReader
@@ -94,8 +94,8 @@ def _image_frame(one: Input, side: int) -> Frame | Unreadable:
     note = ""
     try:
         pictures = _pictures(one.content)
-    except (OSError, SyntaxError, ValueError, IndexError, TypeError) as error:
-        note = f"{one.name}: damaged after its first picture ({error})"
+    except ImageError as error:
+        note = f"{one.name}: damaged after its first picture ({error.reason})"
     else:
         if pictures > 1:
             note = f"{one.name}: holds {pictures} pictures, only the first is looked at"
@@ -106,7 +106,7 @@ def _pictures(content: Path | bytes) -> int:
     """How many pictures a file of a kind that can hold several has."""
     if isinstance(content, bytes) or content.suffix.lower() not in (".gif", ".tif", ".tiff"):
         return 1
-    with Image.open(content, formats=FORMATS) as image:
+    with open_image(content) as image:
         return int(getattr(image, "n_frames", 1))
 
 

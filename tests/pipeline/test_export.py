@@ -92,7 +92,9 @@ def test_stage_writes_all_files_and_the_report(capsys):
             assert said["AP"] == pytest.approx(report["pytorch"]["AP"], abs=1e-3)
     assert report["artefacts"]["onnx-int8"]["precision"] == "int8"
     assert report["artefacts"]["onnx"]["opset"] == 18
+    assert report["artefacts"]["onnx"]["ir_version"] == 8
     assert report["artefacts"]["torchscript"]["opset"] is None
+    assert report["artefacts"]["torchscript"]["ir_version"] is None
     assert report["thresholds"] == {"confidence": {"thing": 0.25, "other": 0.5}, "nms": 0.5}
     assert sorted(path.name for path in Path("models/exported").iterdir()) == sorted(FILES.values())
     lines = capsys.readouterr().out.splitlines()

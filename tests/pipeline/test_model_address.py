@@ -1,5 +1,6 @@
 """Weights at ``models:/...``."""
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,24 @@ def test_registered_version_is_found(repository: Path) -> None:
             find(address, (".onnx",))
     with pytest.raises(ValueError, match=r"has no file that ends in \.pt2 \(it has: best\.pt, mod"):
         find("models:/trial-model/1", (".pt2",))
+
+
+def test_code_in_a_registered_package_is_not_run_by_looking(
+    repository: Path, tmp_path: Path
+) -> None:
+    """Only ``serve`` runs it; detection takes the graph out of the package."""
+    tracked.leave_result(repository)
+    register(CONFIG)
+    package = find("models:/trial-model/1", (".onnx",)).parents[1]
+    marker = tmp_path / "marker"
+    scripts = list(package.rglob("*.py"))
+    assert package.joinpath("MLmodel").is_file()
+    assert len(scripts) > 5
+    for file in scripts:
+        file.write_text(f"import os\nos.mkdir({str(marker)!r})\n")
+    (package / "python_model.pkl").write_bytes(pickle.dumps(marker))
+    assert open_model("models:/trial-model/1").manifest.class_names == ("cat", "dog", "owl")
+    assert not marker.exists()
 
 
 def test_thresholds_come_with_the_checkpoint(repository: Path) -> None:

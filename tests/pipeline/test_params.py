@@ -34,6 +34,7 @@ def test_full_is_the_published_recipe(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("train: !!python/object/apply:os.mkdir [x]\n", "1: train: Input should be an object"),
         ("train:\n  epoch: 3\n", "2: unknown key 'train.epoch'; known here: epochs, batch_size"),
         ("trian:\n  lr: 1\n", "1: unknown key 'trian'; known here: data, digits"),
         ("train:\n  loss:\n    lamda: 1\n", "3: unknown key 'train.loss.lamda'"),

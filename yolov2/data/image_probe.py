@@ -3,16 +3,12 @@
 import hashlib
 import os
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
-from PIL import ExifTags, Image, UnidentifiedImageError
+from yolov2.data.images import ImageError, open_image, orientation
 
 ImageStatus = Literal["ok", "missing", "unreadable"]
-
-_TURNED = frozenset({5, 6, 7, 8})
-"""EXIF orientations that exchange width and height."""
 
 _SEVERAL = frozenset({"AVIF", "GIF", "PNG", "TIFF", "WEBP"})
 """Formats of pages and animations. What else a camera puts into a JPEG is no picture of its own."""
@@ -68,11 +64,8 @@ def probe_image(image: Path) -> ImageProbe:
         return ImageProbe(status="unreadable", reason="the file is empty", md5=md5)
     try:
         width, height = _decoded_size(data)
-    except UnidentifiedImageError:
-        reason = "not an image that Pillow can read"
-        return ImageProbe(status="unreadable", reason=reason, md5=md5)
-    except Exception as error:  # a broken file makes Pillow raise nearly anything
-        return ImageProbe(status="unreadable", reason=_first_line(error), md5=md5)
+    except ImageError as error:
+        return ImageProbe(status="unreadable", reason=error.reason, md5=md5)
     note = other_pictures(data)
     return ImageProbe(status="ok", width=width, height=height, md5=md5, note=note)
 
@@ -80,16 +73,16 @@ def probe_image(image: Path) -> ImageProbe:
 def other_pictures(source: Path | bytes) -> str:
     """What to know of a readable image file that holds several pictures; else nothing."""
     try:
-        with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
+        with open_image(source) as image:
             pictures = int(getattr(image, "n_frames", 1)) if image.format in _SEVERAL else 1
-    except Exception as error:  # as above
-        return f"damaged after its first picture ({_first_line(error)})"
+    except ImageError as error:
+        return f"damaged after its first picture ({error.reason})"
     return f"holds {pictures} pictures, only the first is looked at" if pictures > 1 else ""
 
 
 def _decoded_size(data: bytes) -> tuple[int, int]:
     """Width and height after EXIF orientation, all pixel data having been read."""
-    with Image.open(BytesIO(data)) as image:
+    with open_image(data) as image:
         width, height = image.size
         if image.format in ("JPEG", "MPO"):
             # an eighth of the size: the whole file is read, little of it computed
@@ -98,12 +91,9 @@ def _decoded_size(data: bytes) -> tuple[int, int]:
         else:
             image.load()
             width, height = image.size  # TIFF turns itself while it loads
-        orientation = image.getexif().get(ExifTags.Base.Orientation)
-    return (height, width) if orientation in _TURNED else (width, height)
+        turn = orientation(image)
+    return (height, width) if turn is not None and turn >= 5 else (width, height)
 
 
-def _first_line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    text = str(error).strip().split("\n")[0]
-    return text or type(error).__name__
+def _first_line(error: OSError) -> str:
+    return error.strerror or str(error).split("\n")[0] or type(error).__name__

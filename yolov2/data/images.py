@@ -4,13 +4,14 @@ Training, evaluation, detection and the served model share these functions, so t
 sees the same pixels everywhere; no torch, so that serving an exported graph needs none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
 from yolov2.boxes import Letterbox
 
@@ -18,44 +19,90 @@ CANVAS_GREY = 127
 """Value (0-255) of the canvas beside the image: darknet fills with 0.5."""
 
 
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "AVIF", "JPEG2000")
+"""What is opened, by Pillow's names, whatever a file is called; MPO is a JPEG to it.
+
+Left to itself Pillow tries some forty, among them PostScript, for which it starts Ghostscript.
+"""
+
+NO_FORMAT = "not an AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, TIFF or WebP image"
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What each EXIF orientation asks for; those from 5 on exchange width and height."""
+
+
 class ImageError(ValueError):
-    """An image that cannot be read; the text names it and says why."""
+    """An image that cannot be read; the text names it and says why, ``reason`` only why."""
+
+    def __init__(self, text: str, reason: str = "") -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 def read_image(source: Path | bytes, *, most_pixels: int | None = None) -> Image.Image:
     """The image in RGB, turned as its EXIF orientation says.
 
     Raises:
-        ImageError: the file is missing, not an image, truncated or too large to be safe: for
-            Pillow, or by its header of more than ``most_pixels``.
+        ImageError: as ``open_image``; or by its header it has more than ``most_pixels``.
     """
-    name = "image" if isinstance(source, bytes) else str(source)
+    with open_image(source) as image:
+        if most_pixels is not None and image.width * image.height > most_pixels:
+            size = f"{image.width} x {image.height}"
+            problem = f"{size} pixels, of at most {most_pixels:,} in all"
+            raise ImageError(f"{_name(source)}: {problem}", problem)
+        image.load()
+        turn = orientation(image)
+        # only where need be: each copy costs a tenth of the decoding
+        return to_rgb(image if turn is None else _turned(image, TURNS[turn]))
+
+
+@contextmanager
+def open_image(source: Path | bytes) -> Iterator[Image.Image]:
+    """An image file or its bytes, opened by Pillow but not yet decoded.
+
+    Raises:
+        ImageError: the file is missing, of none of ``FORMATS``, too large to be safe for Pillow,
+            or its numbers have no known black and white; also whatever Pillow raises within, as
+            for a damaged file.
+    """
     try:
-        with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
-            if most_pixels is not None and image.width * image.height > most_pixels:
-                size = f"{image.width} x {image.height}"
-                raise ImageError(f"{name}: {size} pixels, of at most {most_pixels:,} in all")
-            # in place and only where need be: each copy costs a tenth of the decoding
-            ImageOps.exif_transpose(image, in_place=True)
-            return to_rgb(image)
+        # never by its name: Pillow would map a TIFF that is turned into memory the wrong way round
+        with (
+            BytesIO(source) if isinstance(source, bytes) else source.open("rb") as content,
+            Image.open(content, formats=FORMATS) as image,
+        ):
+            problem = _unknown_white(image)
+            if not problem:
+                yield image
     except ImageError:
         raise
     except FileNotFoundError:
-        raise ImageError(f"{name}: no such image file") from None
+        problem = "no such image file"
     except UnidentifiedImageError:
         empty = not source if isinstance(source, bytes) else source.stat().st_size == 0
-        problem = "empty (0 bytes)" if empty else "not an image that Pillow can read"
-        raise ImageError(f"{name}: {problem}") from None
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        Image.DecompressionBombError,
-        # Pillow's readers of GIF and TIFF give these for damaged files
-        IndexError,
-        TypeError,
-    ) as error:
-        raise ImageError(f"{name}: cannot be decoded ({error})") from None
+        problem = "empty (0 bytes)" if empty else NO_FORMAT
+    except Exception as error:  # a damaged file makes Pillow raise nearly anything
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise ImageError(f"{_name(source)}: cannot be decoded ({lines[0]})", lines[0]) from None
+    if problem:
+        raise ImageError(f"{_name(source)}: {problem}", problem)
+
+
+def orientation(image: Image.Image) -> int | None:
+    """The EXIF orientation of an image that was loaded, one of ``TURNS``; ``None``: it is upright.
+
+    The rest of the EXIF is not looked at: what is damaged there does not hinder reading.
+    """
+    value = image.getexif().get(ExifTags.Base.Orientation)
+    return value if value in TURNS else None
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -67,6 +114,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
         image = Image.fromarray(grey.round().astype(np.uint8))
     elif image.mode == "P" and isinstance(image.info.get("transparency"), bytes):
         image = image.convert("RGBA")  # the same colours, without a warning of Pillow's
+    elif image.mode == "La":
+        image = image.convert("LA")  # the only way from it that Pillow has
     return image.convert("RGB")
 
 
@@ -88,6 +137,35 @@ def require_size(name: Path | str, image: Image.Image, wanted: tuple[int, int], 
     raise ImageError(
         f"{name}: it has {width} x {height} pixels, {who} {wanted[0]} x {wanted[1]}: {advice}"
     )
+
+
+def _name(source: Path | bytes) -> str:
+    return "image" if isinstance(source, bytes) else str(source)
+
+
+def _turned(image: Image.Image, turn: Image.Transpose) -> Image.Image:
+    turned = image.transpose(turn)
+    for key in ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"):
+        turned.info.pop(key, None)  # it would ask to be turned again
+    return turned
+
+
+def _unknown_white(image: Image.Image) -> str:
+    """Why the numbers of an opened image cannot be taken for shades; empty if they can.
+
+    Pillow would cut them off at 0 and 255: a black or a white picture.
+    """
+    kind = "32-bit" if image.mode in ("I", "F") else ""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        tags = image.tag_v2
+        if 2 in tags.get(TiffImagePlugin.SAMPLEFORMAT, ()):
+            kind = "signed"
+        elif 12 in tags.get(TiffImagePlugin.BITSPERSAMPLE, ()):
+            kind = "12-bit"
+        elif image.mode == "I;16" and tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
+            kind = "16-bit with white as 0"
+    advice = "which have no set black and white: save it as 8 or 16 bits unsigned"
+    return f"{kind} values, {advice}" if kind else ""
 
 
 def letterbox_image(image: Image.Image, side: int) -> tuple[NDArray[np.uint8], Letterbox]:

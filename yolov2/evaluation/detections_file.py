@@ -98,7 +98,7 @@ def read_detections(path: Path) -> SavedDetections:
         data_digest = str(about["data_digest"])
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None
-    except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
+    except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(
             f"{path}: not detections of `yolov2 evaluate` ({type(error).__name__}: {error})"
         ) from None

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 
 from yolov2.boxes import FloatArray
+from yolov2.data.images import open_image, to_rgb
 from yolov2.evaluation.annotated import AnnotatedImages
 
 if TYPE_CHECKING:
@@ -71,9 +71,13 @@ def ranges(values: FloatArray) -> Iterable[tuple[str, NDArray[np.bool_]]]:
 
 
 def brightness(file: Path) -> float:
-    """Mean brightness (0-255) of an image file, decoded as coarsely as it goes."""
-    with Image.open(file) as image:
+    """Mean brightness (0-255) of an image file, decoded as coarsely as it goes.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    with open_image(file) as image:
         image.draft("L", (BRIGHTNESS_SIDE, BRIGHTNESS_SIDE))
-        grey = image.convert("L")
+        grey = to_rgb(image).convert("L")
         grey.thumbnail((BRIGHTNESS_SIDE, BRIGHTNESS_SIDE))
         return float(np.asarray(grey, dtype=np.float64).mean())

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 OPSET = 18
-"""What torch's exporter writes without converting: ONNX Runtime 1.14 (2023) and later read it."""
+"""The lowest that torch's exporter writes."""
+
+IR_VERSION = 8
+"""The lowest that has this opset; torch writes 10, which asks for ONNX Runtime 1.18."""
+
+ONNX_RUNTIME = "1.15"
+"""The oldest ONNX Runtime that was seen to compute the graphs (the oldest for Python 3.11)."""
 
 
 class ExportError(ValueError):
@@ -50,6 +56,7 @@ def write_onnx(model: "ModelProto", manifest: Manifest, path: Path) -> None:
 
     copied = onnx.ModelProto()
     copied.CopyFrom(model)
+    copied.ir_version = IR_VERSION
     onnx.helper.set_model_props(copied, {KEY: manifest.to_json()})
     onnx.checker.check_model(copied)
     path.write_bytes(copied.SerializeToString(deterministic=True))

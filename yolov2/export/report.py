@@ -7,6 +7,7 @@ from typing import Any
 from yolov2.config import caution
 from yolov2.export.artefacts import Exported
 from yolov2.export.evidence import Evidence
+from yolov2.export.onnx_graph import IR_VERSION, ONNX_RUNTIME, OPSET
 from yolov2.export_config import ExportConfig
 
 NOT_MEASURED = "not measured"
@@ -63,6 +64,7 @@ def _artefact(item: Exported) -> dict[str, Any]:
         "bytes": item.bytes,
         "sha256": item.sha256,
         "opset": item.kind.opset,
+        "ir_version": None if item.kind.opset is None else IR_VERSION,
         "precision": item.manifest.precision,
         "variant": item.manifest.variant,
         "max_difference": asdict(item.difference),
@@ -87,7 +89,8 @@ def export_table(report: Mapping[str, Any]) -> str:
     lines += [
         "",
         f"One image at a time on the CPU, {latency['threads']} threads, ONNX in ONNX Runtime. A"
-        f" loss of AP above {report['max_ap_loss']:g} is an error.",
+        f" loss of AP above {report['max_ap_loss']:g} is an error. The ONNX files have opset"
+        f" {OPSET} and IR version {IR_VERSION}: they run in ONNX Runtime {ONNX_RUNTIME} and later.",
     ]
     if caution(split or ""):
         lines += ["", f"AP is {caution(split)}."]

@@ -18,6 +18,12 @@ from torch import nn
 
 from yolov2.network.decode import decode
 from yolov2.runtime.archive import first_line, require_whole_archive, short
+from yolov2.runtime.contents import (
+    ForeignContentError,
+    read_program,
+    read_script,
+    require_single_file,
+)
 from yolov2.runtime.manifest import INPUT, KEY, OUTPUT, Manifest
 from yolov2.runtime.session import CPU_ONLY, Session, has_cuda
 
@@ -48,8 +54,8 @@ def open_onnx(path: Path, device: torch.device = CPU) -> Artefact:
     Of a graph with suppression the predictions before it are taken.
 
     Raises:
-        ValueError: no ONNX file, one without our manifest, or ONNX Runtime cannot compute on
-            ``device``.
+        ValueError: no ONNX file, one without our manifest or with weights in other files, or
+            ONNX Runtime cannot compute on ``device``.
     """
     session, manifest = open_session(path, device)
     anchors = torch.tensor(manifest.anchors)
@@ -79,7 +85,10 @@ def open_session(path: Path, device: torch.device = CPU) -> tuple[Session, Manif
         options = {"device_id": device.index or 0}
         providers = (("CUDAExecutionProvider", options), *CPU_ONLY)
     try:
+        require_single_file(path)
         session = Session(path, threads=torch.get_num_threads(), providers=providers)
+    except ForeignContentError:
+        raise
     except Exception as error:
         # a damaged graph ends in any of ONNX Runtime's dozen types, or in Python's own where
         # their text is no text
@@ -94,33 +103,37 @@ def open_torchscript(path: Path) -> Artefact:
     """The TorchScript graph on the CPU.
 
     Raises:
-        ValueError: no TorchScript file, a damaged one, or one without our manifest.
+        ValueError: no TorchScript file, a damaged one, one without our manifest, or one that
+            calls more than a network of ours does.
     """
-    require_whole_archive(path, "TorchScript file")
-    files: dict[str, str | bytes] = {KEY: b""}
-    try:
-        with torchscript_allowed():
-            module = torch.jit.load(path, map_location="cpu", _extra_files=files)
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(f"{path} is no TorchScript file ({first_line(error)})") from error
-    return Artefact(run=run_module(module), manifest=_manifest(files, path))
+    what = "TorchScript file"
+    require_whole_archive(path, what)
+    with _one_line(path, what):
+        text = read_script(path)
+    manifest = Manifest.from_json(text, path)
+    with _one_line(path, what), torchscript_allowed():
+        module = torch.jit.load(path, map_location="cpu")
+    return Artefact(run=run_module(module), manifest=manifest)
 
 
 def open_pt2(path: Path) -> Artefact:
     """The program that ``torch.export`` wrote, on the CPU.
 
+    Without its guards: they are text that would be run, and they refuse sides of 32 pixels, with
+    which the program computes rightly.
+
     Raises:
-        ValueError: no such program, a damaged one, or one without our manifest.
+        ValueError: no such program, a damaged one, one without our manifest, or one that holds
+            what could run code.
     """
-    require_whole_archive(path, "program of torch.export")
-    files: dict[str, str | bytes] = {KEY: b""}
-    try:
-        with _quiet("torch.export"):
-            program = torch.export.load(path, extra_files=files)
-    except Exception as error:
-        # a foreign archive ends in any of a dozen types, from KeyError to AssertionError
-        raise ValueError(f"{path} is no program of torch.export ({first_line(error)})") from error
-    return Artefact(run=run_module(program.module()), manifest=_manifest(files, path))
+    what = "program of torch.export"
+    require_whole_archive(path, what)
+    with _one_line(path, what):
+        text = read_program(path)
+    manifest = Manifest.from_json(text, path)
+    with _one_line(path, what), _quiet("torch.export"):
+        module = torch.export.load(path).module(check_guards=False)
+    return Artefact(run=run_module(module), manifest=manifest)
 
 
 def run_module(network: nn.Module) -> Run:
@@ -133,9 +146,15 @@ def run_module(network: nn.Module) -> Run:
     return run
 
 
-def _manifest(files: dict[str, str | bytes], path: Path) -> Manifest:
-    text = files[KEY]
-    return Manifest.from_json(text if isinstance(text, str) else text.decode(), path)
+@contextmanager
+def _one_line(path: Path, what: str) -> Iterator[None]:
+    """A foreign archive ends in any of a dozen types, from KeyError to AssertionError."""
+    try:
+        yield
+    except ForeignContentError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{path} is no {what} ({first_line(error)})") from error
 
 
 @contextmanager

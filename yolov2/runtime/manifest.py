@@ -141,7 +141,7 @@ class Manifest:
                 dynamic_size=bool(content.get("dynamic_size", False)),
                 data_digest=str(content.get("data_digest", "")),
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(
                 f"{source}: was not exported by this version of yolov2 ({error!r} in its"
                 f" {KEY}; expected {FORMAT} version {VERSION}): export the checkpoint again"

@@ -75,7 +75,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ValueError(
             f"no thresholds at {path}: `yolov2 evaluate --split val` writes them"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _no_thresholds(path, repr(error)) from None
     if not isinstance(content, dict):
         raise _no_thresholds(path, "no object")

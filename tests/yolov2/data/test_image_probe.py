@@ -9,7 +9,7 @@ from PIL import ExifTags, Image
 
 from tests.datasets import picture
 from yolov2.data.image_probe import ImageProbe, other_pictures, probe_image, probe_sample
-from yolov2.data.images import read_image
+from yolov2.data.images import NO_FORMAT, read_image
 
 
 def probe(folder: Path, data: bytes, name: str = "a.jpg") -> ImageProbe:
@@ -74,8 +74,8 @@ def test_broken_bytes_never_raise(tmp_path: Path) -> None:
     ("data", "reason"),
     [
         (b"", "the file is empty"),
-        (b"a note\n", "not an image that Pillow can read"),
-        (b"\xff\xd8\xff", "not an image that Pillow can read"),
+        (b"a note\n", NO_FORMAT),
+        (b"\xff\xd8\xff", NO_FORMAT),
     ],
 )
 def test_no_image(tmp_path: Path, data: bytes, reason: str) -> None:

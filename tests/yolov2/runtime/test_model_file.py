@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from yolov2.export.formats import FORMATS
-from yolov2.export.source import Source
-from yolov2.network.checkpoint import load_detector, save_checkpoint
+from yolov2.network.checkpoint import save_checkpoint
 from yolov2.network.yolov2 import YOLOv2
 from yolov2.runtime import address, model_file
 from yolov2.runtime.address import resolve
 from yolov2.runtime.manifest import Manifest
-from yolov2.runtime.model_file import describe, open_model
+from yolov2.runtime.model_file import open_model
 
 
 @pytest.fixture
@@ -75,20 +73,6 @@ def write_damaged(path: Path, content: bytes, damage: str) -> None:
         "changed": content[:place] + bytes(64) + content[place + 64 :],
     }
     path.write_bytes(whole[damage])
-
-
-@pytest.fixture(scope="module")
-def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of each kind, of a network with random weights."""
-    torch.manual_seed(0)
-    network = YOLOv2(2, ((1.0, 2.0), (3.0, 1.5)), width=0.1)
-    folder = tmp_path_factory.mktemp("graphs")
-    save_checkpoint(folder / "best.pt", network, class_names=("cat", "dog"), image_size=64)
-    manifest = describe(load_detector(folder / "best.pt"))
-    source = Source(network=network.eval(), manifest=manifest, calibration=lambda: iter(()))
-    for name in ("onnx", "torchscript", "pt2"):
-        FORMATS[name].write(source, manifest, folder / FORMATS[name].file)
-    return folder
 
 
 @pytest.mark.parametrize(

@@ -288,6 +288,25 @@ def test_nan_stops_with_step_images_and_layers(
     assert read_checkpoint(tmp_path / "run" / "last.pt")["training"]["at"]["step"] == 4
 
 
+@pytest.mark.parametrize(
+    ("rate", "layer"),
+    [
+        (1e39, "trunk.early.0.0 nan"),  # above float32: infinite weights, and inf - inf in each sum
+        (1e38, "trunk.early.0.0 inf"),
+        (1e20, "trunk.early.2.0 inf"),  # what the layers before it give is finite yet
+    ],
+)
+@pytest.mark.parametrize("batch_size", [4, 2])  # a step at a time, and in two parts
+def test_a_rate_that_ruins_the_weights_is_explained_with_the_layer_where_it_began(
+    tmp_path: Path, rate: float, layer: str, batch_size: int
+) -> None:
+    with pytest.raises(NonFiniteLossError) as raised:
+        train(tmp_path, lr=rate, warmup_epochs=0.0, batch_size=batch_size)
+    text = str(raised.value)
+    assert text.startswith("the loss became nan in epoch 1, step 2 (")
+    assert f"; largest activations: {layer}, " in text
+
+
 def test_nan_rolls_back_with_a_lower_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(optimise, "yolov2_loss", poisoned(optimise.yolov2_loss, {1, 9}))
     events = train(

@@ -14,11 +14,13 @@ CacheKind = Literal["none", "ram", "disk"]
 def open_images(
     paths: Sequence[Path],
     sizes: Sequence[tuple[int, int]],
+    md5s: Sequence[str],
     kind: CacheKind,
     folder: Path | None = None,
 ) -> Images:
     """The images of ``paths``, of (height, width) pixels ``sizes``, kept as ``kind`` says.
 
+    ``md5s`` are those of the label table, by which ``disk`` knows that one was replaced.
     ``folder`` is for ``disk``: where they are kept, ``None`` for a folder in the user's
     ``~/.cache``.
 
@@ -28,5 +30,5 @@ def open_images(
     if kind == "ram":
         return SharedMemory(paths, sizes)
     if kind == "disk":
-        return Disk(paths, sizes, folder or default_folder())
+        return Disk(paths, sizes, md5s, folder or default_folder())
     return Files(paths)

@@ -115,7 +115,8 @@ class DetectionDataset(Dataset[Item]):
         self._boxes = _boxes_by_image(tables, split)
         files = [root / path for path in self.paths]
         sizes = list(zip(rows["height"].tolist(), rows["width"].tolist(), strict=True))
-        self._images: Images = open_images(files, sizes, cache, cache_folder)
+        md5s: list[str] = rows["md5"].tolist()
+        self._images: Images = open_images(files, sizes, md5s, cache, cache_folder)
         if self.augment.combines:
             self._images = Recent(self._images, RECENT_BYTES)
 

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
+from tests.yolov2.mounts import mounted
 from tests.yolov2.trainer import small_inputs
 from yolov2 import assembly, durable
 from yolov2.network.checkpoint import read_checkpoint
@@ -193,10 +194,15 @@ def test_only_damaged_checkpoints_say_what_to_do(tmp_path: Path) -> None:
         train(tmp_path)
 
 
-def start(root: Path, **settings: object) -> "subprocess.Popen[str]":
+def program(root: Path, **settings: object) -> list[str]:
+    """The command of a training into ``root``."""
     given = [f"{name}={value}" for name, value in settings.items()]
+    return [sys.executable, "-m", "tests.yolov2.trainer", str(root), *given]
+
+
+def start(root: Path, **settings: object) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.yolov2.trainer", str(root), *given],
+        program(root, **settings),
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -250,14 +256,65 @@ def test_a_dead_loader_worker_is_replaced(whole: Path, tmp_path: Path) -> None:
     assert_same(whole, tmp_path)
 
 
-def test_a_vanished_image_is_named_and_nothing_lost(tmp_path: Path) -> None:
+def completed(command: list[str], **environment: str) -> str:
+    """What a training printed that came to its end, within a minute."""
+    done = subprocess.run(
+        command,
+        cwd=REPOSITORY,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_dev_shm_too_small_for_a_batch_holds_nothing_up(whole: Path, tmp_path: Path) -> None:
+    """Docker gives 64 MB; here not even one batch of 49 kB (64 pixels, 4 images) fits."""
+    command = mounted("size=16k", Path("/dev/shm"), program(tmp_path, batch_size=4, num_workers=2))
+    completed(command)
+    whole = tmp_path / "whole"
+    train(whole, batch_size=4)
+    assert_same(whole, tmp_path)
+
+
+def test_a_cache_disk_that_gets_full_is_named_and_done_without(whole: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    (cache / "yolov2" / "images").mkdir(parents=True)
+    # room enough for the pixels, but for a few files only
+    command = mounted("size=4m,nr_inodes=6", cache, program(tmp_path, cache="disk", num_workers=1))
+    printed = completed(command, XDG_CACHE_HOME=str(cache))
+    notices = [line for line in printed.splitlines() if line.startswith("notice ")]
+    assert notices == [
+        f"notice {cache}/yolov2/images: no more decoded images can be kept there (No space left on"
+        " device): those that are missing are decoded each time; make room, or set cache: ram or"
+        " none"
+    ]
+    assert_same(whole, tmp_path)
+
+
+def test_too_few_open_files_for_workers_are_said_and_done_without(
+    whole: Path, tmp_path: Path
+) -> None:
+    limit = 'ulimit -n 16; exec "$@"'
+    command = ["sh", "-c", limit, "sh", *program(tmp_path, num_workers=2, cache="disk")]
+    printed = completed(command, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    text = "no loader workers can be started (Too many open files, ulimit -n is 16): the images are"
+    assert f"notice {text} read without\n" in printed
+    assert_same(whole, tmp_path)
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_vanished_image_is_named_and_nothing_lost(split: str, tmp_path: Path) -> None:
     inputs = small_inputs(tmp_path, num_workers=1)
-    gone = tmp_path / "set" / "images" / "train" / "3.png"
+    gone = tmp_path / "set" / "images" / split / ("3.png" if split == "train" else "11.png")
     content = gone.read_bytes()
     gone.unlink()
-    with pytest.raises(ValueError, match=r"^\S*images/train/3.png: no such image file$"):
+    with pytest.raises(ValueError, match=rf"^{gone}: no such image file$"):
         list(train_run(inputs, tmp_path / "run"))
-    assert read_checkpoint(tmp_path / "run" / "last.pt")["training"]["at"]["step"] < 3
+    at = read_checkpoint(tmp_path / "run" / "last.pt")["training"]["at"]["step"]
+    assert at < 3 if split == "train" else at == 6  # validated after the second epoch
     gone.write_bytes(content)
     train(tmp_path)
 

@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     require_one_way(args)
 
     from yolov2.commands.data import load_data
-    from yolov2.commands.progress import bar
+    from yolov2.commands.progress import announce, bar
 
     data = None if args.annotations else load_data(args)
 
@@ -130,6 +130,7 @@ def run(args: argparse.Namespace) -> int:
             shard=shard,
             num_workers=args.num_workers,
             progress=bar,
+            tell=announce,
         )
     else:
         detections = gather_detections([Path(file) for file in args.detections], annotated)

@@ -5,7 +5,7 @@ Letters of the shapes: H W rows and columns of an image.
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -28,6 +28,7 @@ class Disk:
         sizes: (height, width) of each in pixels.
         md5s: of the bytes of each, by the label table.
         folder: where the files are kept; made where it is missing.
+        tell: gets to know, once, when a file cannot be written; then no more are.
 
     Raises:
         CacheError: the images do not fit on the disk.
@@ -39,8 +40,10 @@ class Disk:
         sizes: Sequence[tuple[int, int]],
         md5s: Sequence[str],
         folder: Path,
+        tell: Callable[[str], None],
     ) -> None:
-        self.paths, self.md5s = paths, md5s
+        self.paths, self.md5s, self.folder = paths, md5s, folder
+        self.tell, self.writable = tell, True
         self.files = [folder / _file_name(path) for path in paths]
         folder.mkdir(parents=True, exist_ok=True)
         present = {entry.name for entry in os.scandir(folder)}
@@ -55,8 +58,21 @@ class Disk:
         pixels = _read(file, made_from)
         if pixels is None:
             pixels = read_pixels(path)
-            _write(file, made_from, pixels)
+            self._keep(file, made_from, pixels)
         return pixels
+
+    def _keep(self, file: Path, made_from: bytes, pixels: Pixels) -> None:
+        if not self.writable:
+            return
+        try:
+            _write(file, made_from, pixels)
+        except OSError as error:
+            self.writable = False
+            self.tell(
+                f"{self.folder}: no more decoded images can be kept there ({error.strerror}):"
+                " those that are missing are decoded each time; make room, or set cache: ram or"
+                " none"
+            )
 
 
 def default_folder() -> Path:

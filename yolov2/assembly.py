@@ -117,6 +117,6 @@ def validation(inputs: TrainingInputs, device: torch.device, world: World) -> Sc
             world=world.size,
             tell=tell,
         )
-        return score_split(network, loader, inputs.tables, "val", config, device, world)
+        return score_split(network, loader, inputs.tables, "val", config, device, world, tell)
 
     return score

@@ -18,10 +18,10 @@ from tests.yolov2.mounts import mounted
 from tests.yolov2.trainer import small_inputs
 from yolov2 import assembly, durable
 from yolov2.network.checkpoint import read_checkpoint
+from yolov2.network.device import TooLittleMemoryError
 from yolov2.runs import train_run
 from yolov2.termination import Terminated, terminable
 from yolov2.training import optimise, position
-from yolov2.training.memory import TooLittleMemoryError
 from yolov2.training.nonfinite import NonFiniteLossError
 from yolov2.training.reports import Event, Notice, StepReport
 
@@ -461,6 +461,61 @@ def test_too_little_memory_halves_the_batch(tmp_path: Path) -> None:
     direct = tmp_path / "direct"
     train(direct, batch_size=1)
     assert_same(direct, tmp_path)  # steps and images are those of the nominal batch
+
+
+SCARCE = """
+import resource, sys
+from dataclasses import replace
+from pathlib import Path
+import numpy as np
+from tests.yolov2.scenes import squares
+from tests.yolov2.trainer import small_inputs
+from yolov2.config import ModelConfig
+from yolov2.detection.detections import Detections, ground_truth
+from yolov2.evaluation.score import average_precision
+from yolov2.runs import train_run
+from yolov2.training.reports import EpochReport, Notice, StepReport
+
+root, room = Path(sys.argv[1]), int(sys.argv[2])
+plain = {"epochs": 1, "batch_size": 1, "nominal_batch": 0, "multi_scale.every": 0}
+inputs = small_inputs(root, **plain, **{"augment.mosaic": 0.0, "augment.mixup": 0.0})
+inputs = replace(
+    inputs,
+    tables=squares(root / "set", train=2, val=16),
+    model=ModelConfig(image_size=640, width=0.125),
+)
+# hotcoco starts threads, each with a stack of its own: before memory is scarce
+truth = ground_truth(inputs.tables, "val")
+right = {
+    i: Detections(
+        boxes_xyxy=t.boxes_xyxy, scores=np.ones(len(t.boxes_xyxy)), class_ids=t.class_ids
+    )
+    for i, t in truth.items()
+}
+assert average_precision(truth, right, 2)["AP"] == 1
+for event in train_run(inputs, root / "run"):
+    if isinstance(event, StepReport) and event.step == 2:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + room * 2**20
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    if isinstance(event, EpochReport | Notice):
+        print(event.text if isinstance(event, Notice) else event.validation)
+"""
+
+
+def test_memory_that_suffices_for_training_alone_is_enough(tmp_path: Path) -> None:
+    """An image at a time is learnt from, sixteen are validated: all that is left is 40 MiB."""
+    outputs = []
+    for room in ("40", "4000"):
+        command = [sys.executable, "-c", SCARCE, str(tmp_path / room), room]
+        outputs.append(completed(command, PYTHONPATH=".").splitlines())
+    scarce, ample = outputs
+    assert len(ample) == 1
+    assert scarce[0] == ample[0]
+    assert scarce[1].startswith(
+        "out of memory on cpu: 16 images of 640x640 pixels at a time do not fit ("
+    )
+    assert scarce[1].endswith("): 8 at a time from here on")
 
 
 def test_early_stopping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,7 +112,7 @@ def detect_images(
         world=shard.count,
         tell=tell,
     )
-    return predict(model.predict, progress(loader), config, model.device)
+    return predict(model.predict, progress(loader), config, model.device, tell)
 
 
 def evaluate_detections(

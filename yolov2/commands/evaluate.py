@@ -142,8 +142,7 @@ def run(args: argparse.Namespace) -> int:
     _write(evaluated, config, digests, folder)
     if evaluated.evaluation.split == "val":
         _write_thresholds(evaluated.evaluation, folder, model)
-    print(table(evaluated.evaluation))
-    print(f"report: {folder / METRICS}, {folder / REPORT}")
+    print(table(evaluated.evaluation), f"report: {folder / METRICS}, {folder / REPORT}", sep="\n")
     return 0
 
 

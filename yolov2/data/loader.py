@@ -3,6 +3,7 @@
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
@@ -57,7 +58,12 @@ def load_batches(
         # those of workers that are gone are asked for again
         coming = chain(tuple(asked), _remembered(left, asked))
         try:
-            for made in _made(dataset, coming, count, largest, pin_memory=pin_memory):
+            source = (
+                _made_by_workers(dataset, coming, count, largest, pin_memory=pin_memory)
+                if count
+                else _made_here(dataset, coming, pin_memory=pin_memory)
+            )
+            for made in source:
                 asked.popleft()
                 restarts = 0
                 for note in made.notes:
@@ -146,7 +152,15 @@ def _make(dataset: DetectionDataset, asked: Asked) -> Made:
     return Made(batch=batch, notes=notes)
 
 
-def _made(
+def _made_here(
+    dataset: DetectionDataset, coming: Iterator[Asked], *, pin_memory: bool
+) -> Iterator[Made]:
+    for each in coming:
+        made = _make(dataset, each)
+        yield replace(made, batch=made.batch.pin_memory()) if pin_memory else made
+
+
+def _made_by_workers(
     dataset: DetectionDataset,
     coming: Iterator[Asked],
     count: int,
@@ -154,29 +168,40 @@ def _made(
     *,
     pin_memory: bool,
 ) -> Iterator[Made]:
-    """What ``coming`` asks for, made by ``count`` workers, or here where that is 0."""
     first = list(islice(coming, count * PREFETCH))
     if not first:
-        for each in coming:
-            made = _make(dataset, each)
-            yield replace(made, batch=made.batch.pin_memory()) if pin_memory else made
         return
     pixels = max(sum(_side(dataset, image) ** 2 for image in each) for each in first)
-    with Workers(
-        partial(_make, dataset),
-        min(count, len(first)),
-        ahead=len(first),
-        size=3 * max(largest, pixels),
-    ) as workers:
-        under_way = deque(first)
+    # copying to page-locked memory takes its time: a batch ahead, while the card computes
+    card = partial(torch.cuda.set_device, torch.cuda.current_device()) if pin_memory else None
+    with (
+        ThreadPoolExecutor(1, initializer=card) as pool,
+        Workers(
+            partial(_make, dataset),
+            min(count, len(first)),
+            ahead=len(first),
+            size=3 * max(largest, pixels),
+        ) as workers,
+    ):
+
+        def receive(asked: Asked) -> Callable[[], Made]:
+            patience = WAIT + WAIT_PER_IMAGE * len(asked)
+            job = partial(workers.receive, patience, pin_memory=pin_memory)
+            return pool.submit(job).result if pin_memory else job
+
         for each in first:
             workers.ask(each)
-        while under_way:
-            patience = WAIT + WAIT_PER_IMAGE * len(under_way.popleft())
-            made = workers.receive(patience, pin_memory=pin_memory)
+        under_way = deque(first)
+        received = receive(under_way.popleft())
+        while True:
+            made = received()
             for each in islice(coming, 1):
                 workers.ask(each)
                 under_way.append(each)
+            if not under_way:
+                yield made
+                return
+            received = receive(under_way.popleft())
             yield made
 
 

@@ -141,6 +141,16 @@ def test_a_batch_is_its_takers_own(tmp_path: Path) -> None:
         assert torch.equal(batch.images[0], dataset[i % 6].image)
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_batches_for_a_card_are_page_locked(tmp_path: Path, num_workers: int) -> None:
+    dataset = DetectionDataset(squares(tmp_path), tmp_path, "train", 64)
+    asked = load_batches(dataset, BATCHES, num_workers=num_workers, pin_memory=True)
+    found = list(asked)
+    assert_all(found, dataset)
+    assert all(batch.images.is_pinned() and batch.targets.is_pinned() for batch in found)
+
+
 def test_processes_that_are_not_forked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on macOS: nothing is inherited, all comes through the pipe."""
     plain = multiprocessing.get_context

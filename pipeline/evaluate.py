@@ -56,6 +56,7 @@ def main() -> None:
             params.evaluate,
             num_workers=params.train.num_workers,
             progress=partial(tqdm, desc=annotated.split, disable=None, leave=False, unit="batch"),
+            tell=print,
         )
 
     annotated = annotated_images(tables, params.evaluate.split, root)

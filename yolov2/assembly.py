@@ -1,6 +1,6 @@
 """The parts of a training put together from its settings."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from yolov2.config import EvaluateConfig
 from yolov2.data.dataset import DetectionDataset
-from yolov2.data.loader import evaluation_loader
+from yolov2.data.loader import EvaluationLoader, Tell
 from yolov2.data.plan import scales
 from yolov2.detection.detections import ground_truth
 from yolov2.evaluation.score import score_split
@@ -16,7 +16,7 @@ from yolov2.inputs import TrainingInputs
 from yolov2.network.summary import summarise
 from yolov2.network.yolov2 import YOLOv2
 from yolov2.training.heap import keep_freed_memory
-from yolov2.training.loop import Training
+from yolov2.training.loop import Score, Training
 from yolov2.training.loss import yolov2_loss
 from yolov2.training.memory import MOST, largest_batch
 from yolov2.training.optimise import Optimiser
@@ -24,7 +24,6 @@ from yolov2.training.position import Position
 from yolov2.training.throughput import Meter
 from yolov2.training.world import World
 
-Score = Callable[[YOLOv2], Mapping[str, float]]
 PROBE_SIDE = 64
 """Input of the pass that counts the network's products; their number a pixel is constant."""
 
@@ -108,11 +107,16 @@ def validation(inputs: TrainingInputs, device: torch.device, world: World) -> Sc
     # the reporting thresholds, whatever `evaluate` says: changing those must not retrain
     config = EvaluateConfig(split="val")
     dataset = DetectionDataset(inputs.tables, inputs.root, "val", inputs.model.image_size)
-    loader = evaluation_loader(
-        dataset,
-        batch_size=config.batch_size,
-        num_workers=inputs.train.num_workers,
-        rank=world.rank,
-        world=world.size,
-    )
-    return lambda network: score_split(network, loader, inputs.tables, "val", config, device, world)
+
+    def score(network: YOLOv2, tell: Tell) -> Mapping[str, float]:
+        loader = EvaluationLoader(
+            dataset,
+            batch_size=config.batch_size,
+            num_workers=inputs.train.num_workers,
+            rank=world.rank,
+            world=world.size,
+            tell=tell,
+        )
+        return score_split(network, loader, inputs.tables, "val", config, device, world, tell)
+
+    return score

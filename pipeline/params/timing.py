@@ -90,7 +90,7 @@ def measure(
         score = validation(replace(inputs, tables=some), device, world)
         assert score is not None, "the val split is there"
         started = clock()
-        score(network)
+        score(network, lambda text: None)
         seconds = (clock() - started) / len(some.images)
     threads = torch.get_num_threads()
     on_cpu = f"this CPU ({threads} thread{'s' if threads > 1 else ''})"

@@ -14,13 +14,14 @@ import pandas as pd
 import pytest
 import torch
 
+from tests.yolov2.mounts import mounted
 from tests.yolov2.trainer import small_inputs
 from yolov2 import assembly, durable
 from yolov2.network.checkpoint import read_checkpoint
+from yolov2.network.device import TooLittleMemoryError
 from yolov2.runs import train_run
 from yolov2.termination import Terminated, terminable
 from yolov2.training import optimise, position
-from yolov2.training.memory import TooLittleMemoryError
 from yolov2.training.nonfinite import NonFiniteLossError
 from yolov2.training.reports import Event, Notice, StepReport
 
@@ -193,10 +194,15 @@ def test_only_damaged_checkpoints_say_what_to_do(tmp_path: Path) -> None:
         train(tmp_path)
 
 
-def start(root: Path, **settings: object) -> "subprocess.Popen[str]":
+def program(root: Path, **settings: object) -> list[str]:
+    """The command of a training into ``root``."""
     given = [f"{name}={value}" for name, value in settings.items()]
+    return [sys.executable, "-m", "tests.yolov2.trainer", str(root), *given]
+
+
+def start(root: Path, **settings: object) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.yolov2.trainer", str(root), *given],
+        program(root, **settings),
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -250,14 +256,65 @@ def test_a_dead_loader_worker_is_replaced(whole: Path, tmp_path: Path) -> None:
     assert_same(whole, tmp_path)
 
 
-def test_a_vanished_image_is_named_and_nothing_lost(tmp_path: Path) -> None:
+def completed(command: list[str], **environment: str) -> str:
+    """What a training printed that came to its end, within a minute."""
+    done = subprocess.run(
+        command,
+        cwd=REPOSITORY,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_dev_shm_too_small_for_a_batch_holds_nothing_up(whole: Path, tmp_path: Path) -> None:
+    """Docker gives 64 MB; here not even one batch of 49 kB (64 pixels, 4 images) fits."""
+    command = mounted("size=16k", Path("/dev/shm"), program(tmp_path, batch_size=4, num_workers=2))
+    completed(command)
+    whole = tmp_path / "whole"
+    train(whole, batch_size=4)
+    assert_same(whole, tmp_path)
+
+
+def test_a_cache_disk_that_gets_full_is_named_and_done_without(whole: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    (cache / "yolov2" / "images").mkdir(parents=True)
+    # room enough for the pixels, but for a few files only
+    command = mounted("size=4m,nr_inodes=6", cache, program(tmp_path, cache="disk", num_workers=1))
+    printed = completed(command, XDG_CACHE_HOME=str(cache))
+    notices = [line for line in printed.splitlines() if line.startswith("notice ")]
+    assert notices == [
+        f"notice {cache}/yolov2/images: no more decoded images can be kept there (No space left on"
+        " device): those that are missing are decoded each time; make room, or set cache: ram or"
+        " none"
+    ]
+    assert_same(whole, tmp_path)
+
+
+def test_too_few_open_files_for_workers_are_said_and_done_without(
+    whole: Path, tmp_path: Path
+) -> None:
+    limit = 'ulimit -n 16; exec "$@"'
+    command = ["sh", "-c", limit, "sh", *program(tmp_path, num_workers=2, cache="disk")]
+    printed = completed(command, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    text = "no loader workers can be started (Too many open files, ulimit -n is 16): the images are"
+    assert f"notice {text} read without\n" in printed
+    assert_same(whole, tmp_path)
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_vanished_image_is_named_and_nothing_lost(split: str, tmp_path: Path) -> None:
     inputs = small_inputs(tmp_path, num_workers=1)
-    gone = tmp_path / "set" / "images" / "train" / "3.png"
+    gone = tmp_path / "set" / "images" / split / ("3.png" if split == "train" else "11.png")
     content = gone.read_bytes()
     gone.unlink()
-    with pytest.raises(ValueError, match=r"^\S*images/train/3.png: no such image file$"):
+    with pytest.raises(ValueError, match=rf"^{gone}: no such image file$"):
         list(train_run(inputs, tmp_path / "run"))
-    assert read_checkpoint(tmp_path / "run" / "last.pt")["training"]["at"]["step"] < 3
+    at = read_checkpoint(tmp_path / "run" / "last.pt")["training"]["at"]["step"]
+    assert at < 3 if split == "train" else at == 6  # validated after the second epoch
     gone.write_bytes(content)
     train(tmp_path)
 
@@ -286,6 +343,25 @@ def test_nan_stops_with_step_images_and_layers(
     assert text.count("images/train/") == 4  # the step's
     # not the state that led to it
     assert read_checkpoint(tmp_path / "run" / "last.pt")["training"]["at"]["step"] == 4
+
+
+@pytest.mark.parametrize(
+    ("rate", "layer"),
+    [
+        (1e39, "trunk.early.0.0 nan"),  # above float32: infinite weights, and inf - inf in each sum
+        (1e38, "trunk.early.0.0 inf"),
+        (1e20, "trunk.early.2.0 inf"),  # what the layers before it give is finite yet
+    ],
+)
+@pytest.mark.parametrize("batch_size", [4, 2])  # a step at a time, and in two parts
+def test_a_rate_that_ruins_the_weights_is_explained_with_the_layer_where_it_began(
+    tmp_path: Path, rate: float, layer: str, batch_size: int
+) -> None:
+    with pytest.raises(NonFiniteLossError) as raised:
+        train(tmp_path, lr=rate, warmup_epochs=0.0, batch_size=batch_size)
+    text = str(raised.value)
+    assert text.startswith("the loss became nan in epoch 1, step 2 (")
+    assert f"; largest activations: {layer}, " in text
 
 
 def test_nan_rolls_back_with_a_lower_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -385,6 +461,61 @@ def test_too_little_memory_halves_the_batch(tmp_path: Path) -> None:
     direct = tmp_path / "direct"
     train(direct, batch_size=1)
     assert_same(direct, tmp_path)  # steps and images are those of the nominal batch
+
+
+SCARCE = """
+import resource, sys
+from dataclasses import replace
+from pathlib import Path
+import numpy as np
+from tests.yolov2.scenes import squares
+from tests.yolov2.trainer import small_inputs
+from yolov2.config import ModelConfig
+from yolov2.detection.detections import Detections, ground_truth
+from yolov2.evaluation.score import average_precision
+from yolov2.runs import train_run
+from yolov2.training.reports import EpochReport, Notice, StepReport
+
+root, room = Path(sys.argv[1]), int(sys.argv[2])
+plain = {"epochs": 1, "batch_size": 1, "nominal_batch": 0, "multi_scale.every": 0}
+inputs = small_inputs(root, **plain, **{"augment.mosaic": 0.0, "augment.mixup": 0.0})
+inputs = replace(
+    inputs,
+    tables=squares(root / "set", train=2, val=16),
+    model=ModelConfig(image_size=640, width=0.125),
+)
+# hotcoco starts threads, each with a stack of its own: before memory is scarce
+truth = ground_truth(inputs.tables, "val")
+right = {
+    i: Detections(
+        boxes_xyxy=t.boxes_xyxy, scores=np.ones(len(t.boxes_xyxy)), class_ids=t.class_ids
+    )
+    for i, t in truth.items()
+}
+assert average_precision(truth, right, 2)["AP"] == 1
+for event in train_run(inputs, root / "run"):
+    if isinstance(event, StepReport) and event.step == 2:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + room * 2**20
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    if isinstance(event, EpochReport | Notice):
+        print(event.text if isinstance(event, Notice) else event.validation)
+"""
+
+
+def test_memory_that_suffices_for_training_alone_is_enough(tmp_path: Path) -> None:
+    """An image at a time is learnt from, sixteen are validated: all that is left is 40 MiB."""
+    outputs = []
+    for room in ("40", "4000"):
+        command = [sys.executable, "-c", SCARCE, str(tmp_path / room), room]
+        outputs.append(completed(command, PYTHONPATH=".").splitlines())
+    scarce, ample = outputs
+    assert len(ample) == 1
+    assert scarce[0] == ample[0]
+    assert scarce[1].startswith(
+        "out of memory on cpu: 16 images of 640x640 pixels at a time do not fit ("
+    )
+    assert scarce[1].endswith("): 8 at a time from here on")
 
 
 def test_early_stopping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

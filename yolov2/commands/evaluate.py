@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     require_one_way(args)
 
     from yolov2.commands.data import load_data
-    from yolov2.commands.progress import bar
+    from yolov2.commands.progress import announce, bar
 
     data = None if args.annotations else load_data(args)
 
@@ -133,6 +133,7 @@ def run(args: argparse.Namespace) -> int:
             shard=shard,
             num_workers=args.num_workers,
             progress=bar,
+            tell=announce,
         )
     else:
         detections = gather_detections([Path(file) for file in args.detections], annotated)
@@ -144,8 +145,7 @@ def run(args: argparse.Namespace) -> int:
     _write(evaluated, config, digests, folder)
     if evaluated.evaluation.split == "val":
         _write_thresholds(evaluated.evaluation, folder, model)
-    print(table(evaluated.evaluation))
-    print(f"report: {folder / METRICS}, {folder / REPORT}")
+    print(table(evaluated.evaluation), f"report: {folder / METRICS}, {folder / REPORT}", sep="\n")
     return 0
 
 

@@ -1,6 +1,6 @@
 """Whether images are decoded anew in each epoch, or kept in memory or on disk."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,13 +14,17 @@ CacheKind = Literal["none", "ram", "disk"]
 def open_images(
     paths: Sequence[Path],
     sizes: Sequence[tuple[int, int]],
+    md5s: Sequence[str],
     kind: CacheKind,
     folder: Path | None = None,
+    *,
+    tell: Callable[[str], None],
 ) -> Images:
     """The images of ``paths``, of (height, width) pixels ``sizes``, kept as ``kind`` says.
 
+    ``md5s`` are those of the label table, by which ``disk`` knows that one was replaced.
     ``folder`` is for ``disk``: where they are kept, ``None`` for a folder in the user's
-    ``~/.cache``.
+    ``~/.cache``. ``tell`` gets to know when it can keep no more.
 
     Raises:
         CacheError: they do not fit into the free memory or on the disk.
@@ -28,5 +32,5 @@ def open_images(
     if kind == "ram":
         return SharedMemory(paths, sizes)
     if kind == "disk":
-        return Disk(paths, sizes, folder or default_folder())
+        return Disk(paths, sizes, md5s, folder or default_folder(), tell)
     return Files(paths)

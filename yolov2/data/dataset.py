@@ -117,7 +117,11 @@ class DetectionDataset(Dataset[Item]):
         files = [root / path for path in self.paths]
         sizes = list(zip(rows["height"].tolist(), rows["width"].tolist(), strict=True))
         self._sizes = sizes
-        self._images: Images = open_images(files, sizes, cache, cache_folder)
+        md5s: list[str] = rows["md5"].tolist()
+        self.notes: list[str] = []  # what to tell of the reading so far
+        self._images: Images = open_images(
+            files, sizes, md5s, cache, cache_folder, tell=self.notes.append
+        )
         if self.augment.combines:
             self._images = Recent(self._images, RECENT_BYTES)
 

@@ -9,7 +9,7 @@ import torch
 
 from yolov2.config import EvaluateConfig
 from yolov2.data.dataset import Batch, DetectionDataset
-from yolov2.data.loader import evaluation_loader
+from yolov2.data.loader import EvaluationLoader, Tell, silent
 from yolov2.data.table import LabelTables
 from yolov2.detection.detections import Detections
 from yolov2.detection.predict import predict
@@ -89,8 +89,11 @@ def detect_images(
     shard: Shard = ALL,
     num_workers: int = 0,
     progress: Callable[[Iterable[Batch]], Iterable[Batch]] = iter,
+    tell: Tell = silent,
 ) -> dict[int, Detections]:
     """Detections by image id, with the thresholds of the reported average precision.
+
+    ``tell`` gets what people should know: a loader worker that was replaced, and the like.
 
     Raises:
         ImageError: an image cannot be read.
@@ -101,14 +104,15 @@ def detect_images(
     dataset = DetectionDataset(
         annotated.without_labels(), annotated.root, annotated.split, model.manifest.image_size
     )
-    loader = evaluation_loader(
+    loader = EvaluationLoader(
         dataset,
         batch_size=config.batch_size,
         num_workers=num_workers,
         rank=shard.number - 1,
         world=shard.count,
+        tell=tell,
     )
-    return predict(model.predict, progress(loader), config, model.device)
+    return predict(model.predict, progress(loader), config, model.device, tell)
 
 
 def evaluate_detections(

@@ -8,6 +8,7 @@ import torch
 
 from yolov2.config import EvaluateConfig
 from yolov2.data.dataset import Batch
+from yolov2.data.loader import Tell, silent
 from yolov2.data.table import LabelTables
 from yolov2.detection.detections import Detections, GroundTruth, ground_truth
 from yolov2.detection.predict import predict
@@ -36,18 +37,20 @@ def score_split(
     config: EvaluateConfig,
     device: torch.device,
     processes: Processes | None = None,
+    tell: Tell = silent,
 ) -> Mapping[str, float]:
     """AP and AP50 by COCO's rules of a network on ``device``, in evaluation mode, on ``split``.
 
     ``batches`` are those of ``split``, each image once, over all ``processes`` together;
-    ``config`` gives the thresholds, its own split is not used.
+    ``config`` gives the thresholds, its own split is not used; ``tell`` gets what people should
+    know of the way.
 
     Raises:
         ValueError: the split has no images or no objects, the network predicts NaN, or neither
             hotcoco nor pycocotools is installed.
     """
     truth = ground_truth(tables, split)
-    found = predict(DecodedYOLOv2(network), batches, config, device)
+    found = predict(DecodedYOLOv2(network), batches, config, device, tell)
     parts = [found] if processes is None else processes.gather(found)
     scores: dict[str, float] = {}
     if parts:

@@ -6,7 +6,7 @@ import numpy as np
 
 from yolov2.config import EvaluateConfig
 from yolov2.data.dataset import DetectionDataset
-from yolov2.data.loader import evaluation_loader
+from yolov2.data.loader import EvaluationLoader
 from yolov2.detection.detections import Detections
 from yolov2.evaluation.annotated import AnnotatedImages
 from yolov2.evaluation.evaluate import detect_images
@@ -39,7 +39,7 @@ def score_suppressing(
         annotated.without_labels(), annotated.root, annotated.split, graph.manifest.image_size
     )
     found: dict[int, Detections] = {}
-    for batch in evaluation_loader(dataset, batch_size=config.batch_size, num_workers=0):
+    for batch in EvaluationLoader(dataset, batch_size=config.batch_size, num_workers=0):
         detections, predictions = graph(
             batch.images.numpy().astype(np.float32) / np.float32(255),
             conf_threshold=[config.conf_threshold],

@@ -8,12 +8,13 @@ from typing import Any
 from torch import Tensor
 
 from yolov2.data.dataset import Batch, DetectionDataset
-from yolov2.data.loader import LoaderError, load_batches
+from yolov2.data.loader import Tell, load_batches
 from yolov2.data.plan import Step, micro_batches, training_plan
+from yolov2.network.device import TooLittleMemoryError, is_out_of_memory
 from yolov2.network.yolov2 import YOLOv2
 from yolov2.termination import undisturbed
 from yolov2.train_config import TrainConfig
-from yolov2.training.memory import TooLittleMemoryError, explain, is_out_of_memory
+from yolov2.training.memory import explain
 from yolov2.training.optimise import About, Optimiser
 from yolov2.training.position import Position
 from yolov2.training.progress import Progress, silent
@@ -21,8 +22,8 @@ from yolov2.training.reports import EpochReport, Notice, StepReport
 from yolov2.training.schedule import learning_rate
 from yolov2.training.throughput import Meter
 
-RESTARTS = 3
-"""How often the loader is started anew for one step before its error is taken for final."""
+Score = Callable[[YOLOv2, Tell], Mapping[str, float]]
+"""Metrics of a network on the validation split (with ``AP``); what people should know is told."""
 
 
 class Training:
@@ -34,7 +35,7 @@ class Training:
         config: the recipe.
         at: where to begin.
         meter: measures the speed.
-        score: metrics of a network on the validation split (with ``AP``), or ``None``.
+        score: how the network is validated, ``None`` where there is no validation split.
 
     ``record`` is called with each report of a step or an epoch as its state changes: no signal
     comes between the two, as it may before the report is yielded.
@@ -47,7 +48,7 @@ class Training:
         config: TrainConfig,
         at: Position,
         meter: Meter,
-        score: Callable[[YOLOv2], Mapping[str, float]] | None = None,
+        score: Score | None = None,
     ) -> None:
         self.optimiser, self.dataset, self.config, self.at = optimiser, dataset, config, at
         self.meter, self.score = meter, score
@@ -58,6 +59,8 @@ class Training:
         self.record: Callable[[StepReport | EpochReport], None] = lambda report: None
         self.report = StepReport(step=at.step, row=None)
         self._batches: Iterator[Batch] | None = None
+        self._notices: list[str] = []
+        self._noticed: set[str] = set()
 
     def state(self) -> dict[str, Any]:
         """What ``restore`` needs, beside the weights of the evaluated network."""
@@ -93,17 +96,11 @@ class Training:
 
     def _step(self, step: Step) -> Iterator[StepReport | Notice]:
         """One optimiser step, again after a failure that can be helped."""
-        restarts = 0
         while True:
             try:
                 self._optimise(step)
                 break
-            except LoaderError as error:
-                restarts += 1
-                if restarts > RESTARTS:
-                    raise
-                text = f"{error}: the loader was started anew"
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
                 text = self._out_of_memory(step)
@@ -111,6 +108,16 @@ class Training:
             self._batches = None
             yield Notice(text=text, step=self.at.step)
         yield self.report
+        yield from self._told()
+
+    def _tell(self, text: str) -> None:
+        if text not in self._noticed:  # each validation says so again
+            self._noticed.add(text)
+            self._notices.append(text)
+
+    def _told(self) -> Iterator[Notice]:
+        while self._notices:
+            yield Notice(text=self._notices.pop(0), step=self.at.step)
 
     def _optimise(self, step: Step) -> None:
         at = self.at
@@ -148,6 +155,8 @@ class Training:
             draws,
             num_workers=self.config.num_workers,
             pin_memory=self.optimiser.device.type == "cuda",
+            largest=at.batch_size * max(self.plan.sides) ** 2,
+            tell=self._tell,
         )
 
     def _out_of_memory(self, step: Step) -> str:
@@ -182,6 +191,7 @@ class Training:
             )
             self.record(report)
         yield report
+        yield from self._told()
         if at.stopped and at.epoch < config.epochs:
             text = f"early stopping: no better AP than {at.best:.4f} for {stale} epochs"
             yield Notice(text=text, step=at.step)
@@ -194,4 +204,4 @@ class Training:
         network = self.optimiser.evaluated
         self.world.share_buffers(network)
         network.eval()
-        return self.score(network)
+        return self.score(network, self._tell)

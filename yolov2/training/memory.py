@@ -1,11 +1,17 @@
-"""Memory that does not suffice: recognised, explained, and a batch size found that fits."""
+"""Memory that does not suffice for a training step, and a batch size found that fits."""
 
-import os
 from collections.abc import Callable
 
 import torch
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
+
+from yolov2.network.device import (
+    TooLittleMemoryError,
+    free_memory,
+    is_out_of_memory,
+    memory_figures,
+)
 
 SHARE = 0.7
 """Of the free memory, what a training may take for the activations of a batch."""
@@ -13,59 +19,16 @@ MOST = 1024
 """Images at a time beyond which nothing gets faster."""
 
 
-class TooLittleMemoryError(ValueError):
-    """The memory does not suffice; the text says for what, and what helps."""
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch's allocator, on a card or of the CPU, found no memory."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and (
-        "DefaultCPUAllocator" in text or "out of memory" in text
-    )
-
-
 def explain(device: torch.device, batch_size: int, side: int) -> str:
     """The figures of an out-of-memory error, and the advice that helps most first."""
-    figures = f"{free_memory(device) / 2**30:.1f} GiB are free"
-    if device.type == "cuda":
-        allocated = torch.cuda.max_memory_allocated(device) / 2**30
-        total = torch.cuda.get_device_properties(device).total_memory / 2**30
-        figures = f"tensors took {allocated:.1f} of {total:.1f} GiB, and {figures}"
     half = max(1, batch_size // 2)
     return (
         f"out of memory on {device}: {batch_size} images of {side}x{side} pixels at a time do not"
-        f" fit ({figures}). What helps: train.batch_size: {half} with train.nominal_batch:"
-        f" {batch_size} (same optimiser step, gradients accumulated; train.failure.on_oom: halve"
-        " does it by itself), a smaller model.image_size or train.multi_scale.largest, train.amp:"
-        " auto, a smaller model.width"
+        f" fit ({memory_figures(device)}). What helps: train.batch_size: {half} with"
+        f" train.nominal_batch: {batch_size} (same optimiser step, gradients accumulated;"
+        " train.failure.on_oom: halve does it by itself), a smaller model.image_size or"
+        " train.multi_scale.largest, train.amp: auto, a smaller model.width"
     )
-
-
-def free_memory(device: torch.device) -> int:
-    """Bytes that can be allocated without another program losing its memory."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return int(free + cached)
-    with open("/proc/meminfo", encoding="ascii") as file:
-        lines = dict(line.split(":", 1) for line in file)
-    return min(int(lines["MemAvailable"].split()[0]) * 1024, _control_group_memory())
-
-
-def _control_group_memory() -> int:
-    """Bytes that the container may still take; very many where it has no limit."""
-    folder = "/sys/fs/cgroup"
-    try:
-        with open(os.path.join(folder, "memory.max"), encoding="ascii") as file:
-            most = file.read().strip()
-        with open(os.path.join(folder, "memory.current"), encoding="ascii") as file:
-            used = int(file.read())
-    except FileNotFoundError:
-        return 2**62
-    return 2**62 if most == "max" else max(0, int(most) - used)
 
 
 def saved_bytes(forward: Callable[[int], torch.Tensor], batch_size: int) -> int:
@@ -114,7 +77,7 @@ def largest_batch(
 def _fits(step: Callable[[int], torch.Tensor], batch: int) -> bool:
     try:
         step(batch).backward()
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
         return False

@@ -36,11 +36,13 @@ def largest_activations(
         for handle in handles:
             handle.remove()
 
-    def size(item: tuple[str, float]) -> float:
-        return math.inf if math.isnan(item[1]) else item[1]
-
     # a stable sort: of layers that are all NaN the first comes first, where it began
-    return sorted(greatest.items(), key=size, reverse=True)
+    return sorted(greatest.items(), key=magnitude, reverse=True)
+
+
+def magnitude(layer: tuple[str, float]) -> float:
+    """How large an activation of ``largest_activations`` is: NaN compares as nothing does."""
+    return math.inf if math.isnan(layer[1]) else layer[1]
 
 
 def explain(

@@ -22,7 +22,7 @@ from yolov2.termination import undisturbed
 from yolov2.train_config import TrainConfig
 from yolov2.training.ema import average_of
 from yolov2.training.loss import yolov2_loss
-from yolov2.training.nonfinite import NonFiniteLossError, explain, largest_activations
+from yolov2.training.nonfinite import NonFiniteLossError, explain, largest_activations, magnitude
 from yolov2.training.position import SUMS
 from yolov2.training.precision import Precision
 from yolov2.training.reports import TERMS
@@ -166,17 +166,16 @@ class Optimiser:
 
     def _explain(self, batches: list[Batch], sums: Tensor, norm: float, about: About) -> str:
         terms = dict(zip(TERMS, (sums[: len(TERMS)] / sums[-1]).tolist(), strict=True))
-        worst: list[tuple[str, float]] = []
-        for batch in batches:
-            again = partial(self.forward, batch, self.network)
-            batch_worst = largest_activations(self.network, again)
-            worst = max(worst, batch_worst, key=lambda found: found[0][1] if found else -1.0)
+        layers = [
+            largest_activations(self.network, partial(self.forward, batch, self.network))
+            for batch in batches
+        ]
         return explain(
             epoch=about.epoch,
             step=about.step,
             terms=terms,
             gradient_norm=norm,
-            activations=worst,
+            activations=max(layers, key=lambda each: magnitude(each[0])),
             images=[about.names[image_id] for batch in batches for image_id in batch.image_ids],
         )
 

@@ -1,5 +1,6 @@
 """Kept images are those that would be read, and too many of them are refused."""
 
+import hashlib
 import os
 import pickle
 import shutil
@@ -19,6 +20,7 @@ from yolov2.data.pixels import Images
 from yolov2.data.room import CacheError, free_memory
 
 SIZES = [(17, 33), (40, 12), (8, 9)]  # height, width
+MD5S = ["00" * 16] * 3
 KINDS: tuple[CacheKind, ...] = ("none", "ram", "disk")
 
 
@@ -30,8 +32,14 @@ def paths(tmp_path: Path) -> list[Path]:
     return found
 
 
+def refuse(text: str) -> None:
+    raise AssertionError(text)
+
+
 def opened(paths: list[Path], kind: CacheKind) -> Images:
-    return open_images(paths, SIZES, kind, paths[0].parent / "cache")
+    """As a data set opens them whose table was made just now."""
+    md5s = [hashlib.md5(path.read_bytes()).hexdigest() for path in paths]
+    return open_images(paths, SIZES, md5s, kind, paths[0].parent / "cache", tell=refuse)
 
 
 def decoded(path: Path) -> list[list[list[int]]]:
@@ -99,6 +107,44 @@ def test_a_changed_image_is_decoded_anew(paths: list[Path]) -> None:
     assert images(2).tolist() == decoded(paths[2])
 
 
+def test_the_tables_md5_tells_a_file_that_was_replaced_unseen(
+    paths: list[Path], reads: list[str]
+) -> None:
+    """By one of equal size and time stamp, as archives and ``rsync --times`` leave them."""
+    paths[2] = paths[2].with_suffix(".bmp")  # not compressed, so that all are of one size
+    for colour in ((10, 20, 30), (250, 0, 130), (10, 20, 30)):
+        height, width = SIZES[2]
+        Image.new("RGB", (width, height), colour).save(paths[2])
+        os.utime(paths[2], ns=(1, 1))
+        for _ in range(2):
+            assert opened(paths, "disk")(2)[0, 0].tolist() == list(colour)
+    assert len(reads) == 3
+    assert len(list((paths[0].parent / "cache").iterdir())) == 1  # no heap of old ones
+
+
+def test_kept_images_keep_no_files_open(paths: list[Path]) -> None:
+    images = opened(paths, "disk")
+    before = len(os.listdir("/proc/self/fd"))
+    kept = [images(position) for position in (0, 1, 2) * 10]
+    assert len(kept) == 30
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_folder_that_takes_no_more_is_told_once_and_done_without(paths: list[Path]) -> None:
+    told: list[str] = []
+    folder = paths[0].parent / "cache"
+    images = open_images(paths, SIZES, MD5S, "disk", folder, tell=told.append)
+    images(0)
+    shutil.rmtree(folder)
+    folder.write_text("in the way")
+    for position in (0, 1, 2):
+        assert images(position).tolist() == decoded(paths[position])
+    assert told == [
+        f"{folder}: no more decoded images can be kept there (Not a directory): those that are"
+        " missing are decoded each time; make room, or set cache: ram or none"
+    ]
+
+
 def test_a_cached_file_that_is_cut_short_is_made_anew(paths: list[Path]) -> None:
     images = opened(paths, "disk")
     images(0)
@@ -132,7 +178,7 @@ def test_too_little_memory(paths: list[Path], monkeypatch: pytest.MonkeyPatch) -
     opened(paths, "ram")
     monkeypatch.setattr(room, "free_memory", lambda: 3 * 2**30)
     with pytest.raises(CacheError) as error:
-        open_images(paths, [(40_000, 30_000)] * 3, "ram")
+        open_images(paths, [(40_000, 30_000)] * 3, MD5S, "ram", tell=refuse)
     assert str(error.value) == (
         "cache: ram needs 10.1 GiB for the decoded images, of 3.0 GiB free memory: use cache:"
         " disk or none, or smaller images"
@@ -142,7 +188,9 @@ def test_too_little_memory(paths: list[Path], monkeypatch: pytest.MonkeyPatch) -
 def test_too_little_disk(paths: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room.shutil, "disk_usage", lambda _: SimpleNamespace(free=2**30))
     with pytest.raises(CacheError, match="disk needs 10.1 GiB .* of 1.0 GiB free in .*cache: use"):
-        open_images(paths, [(40_000, 30_000)] * 3, "disk", paths[0].parent / "cache")
+        open_images(
+            paths, [(40_000, 30_000)] * 3, MD5S, "disk", paths[0].parent / "cache", tell=refuse
+        )
 
 
 def test_free_memory_is_at_most_what_the_container_may_take(

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.yolov2.detection.stand_in import broken_folder, encoded, grey
+from yolov2.data.images import NO_FORMAT
 from yolov2.detection.frames import Frame, read_frames
 from yolov2.detection.gather import gather
 from yolov2.detection.inputs import ImageInput, Unreadable, VideoInput
@@ -264,8 +265,8 @@ def test_what_was_fetched_and_cannot_be_read_is_called_by_its_address(
     addresses = [f"{server}/text.jpg", f"{server}/text.jpg?as=clip.mp4", f"{server}/clip.mp4"]
     frames = list(read_frames(gather(addresses, tmp_path), 64, ahead=3))
     assert [one.problem for one in frames if isinstance(one, Unreadable)] == [
-        f"{server}/text.jpg: not an image that Pillow can read",
-        f"{server}/text.jpg?as=clip.mp4: not an image that Pillow can read",
+        f"{server}/text.jpg: {NO_FORMAT}",
+        f"{server}/text.jpg?as=clip.mp4: {NO_FORMAT}",
         f"{server}/clip.mp4: not a video that OpenCV can read",
     ]
 

@@ -10,7 +10,7 @@ from tests.tables import make_tables
 from yolov2.boxes import Letterbox
 from yolov2.config import EvaluateConfig
 from yolov2.data.dataset import DetectionDataset
-from yolov2.data.loader import evaluation_loader
+from yolov2.data.loader import EvaluationLoader
 from yolov2.detection.predict import predict
 from yolov2.evaluation.annotated import annotated_images
 from yolov2.evaluation.evaluate import evaluate_checkpoint, write_metrics
@@ -78,7 +78,7 @@ def perfect_decoder(tables, split, side):
 def test_perfect_predictions_give_average_precision_one(data):
     tables, root = data
     dataset = DetectionDataset(tables, root, "test", 64)
-    loader = evaluation_loader(dataset, batch_size=3, num_workers=0)
+    loader = EvaluationLoader(dataset, batch_size=3, num_workers=0)
     network = perfect_decoder(tables, "test", 64)
     detections = predict(network, loader, EvaluateConfig(), CPU)
     assert list(detections) == [1, 2, 3, 4]
@@ -120,7 +120,7 @@ def test_the_score_of_training_is_the_reported_one(data, tmp_path):
     network = grid_network()
     save_checkpoint(tmp_path / "best.pt", network, class_names=NAMES, image_size=64)
     dataset = DetectionDataset(tables, root, "test", 64)
-    loader = evaluation_loader(dataset, batch_size=2, num_workers=0)
+    loader = EvaluationLoader(dataset, batch_size=2, num_workers=0)
     config = EvaluateConfig(batch_size=3, resamples=20)
     quick = score_split(network, loader, tables, "test", config, CPU)
     full = evaluate_checkpoint(tmp_path / "best.pt", tables, root, config, device=CPU)

@@ -203,7 +203,7 @@ def test_no_average_precision_of_what_is_no_number(graph, tmp_path):
     path = tmp_path / annotated.paths[0]
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (SIDE, SIDE)).save(path)
-    model = onnx.load(graph.session._model_path)
+    model = onnx.load(graph.session.path)
     for node in model.graph.node:
         if node.output[0] == "predictions":
             node.output[0] = "finite"

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 from yolov2.data.colour import augment_batch
@@ -63,10 +62,7 @@ class Optimiser:
         self.ema = average_of(self.network, config.ema_decay) if config.ema_decay > 0 else None
         self.model: Callable[[Tensor], Tensor] = self.network
         if world.size > 1:
-            ids = [device] if device.type == "cuda" else None
-            self.model = DistributedDataParallel(
-                self.network, device_ids=ids, broadcast_buffers=False, gradient_as_bucket_view=True
-            )
+            self.model = world.averaging(self.network, device)
         if config.compile:
             self.model = torch.compile(self.model)
         self.whole = True  # False while weights and position may disagree

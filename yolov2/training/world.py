@@ -10,6 +10,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+from yolov2.config import STRIDE
 
 Content = TypeVar("Content")
 PATIENCE = timedelta(minutes=30)
@@ -62,6 +65,23 @@ class World:
         if self.size > 1:
             for buffer in network.buffers():
                 dist.broadcast(buffer, src=0)
+
+    def averaging(self, network: nn.Module, device: torch.device) -> DistributedDataParallel:
+        """``network``, whose gradients are averaged over all processes, always in one order.
+
+        After its first backward pass torch regroups the gradients, once, in the order in which
+        they were ready. With three processes and more the groups decide in which order numbers
+        are added, so a training that is taken up would begin with other sums than it was left
+        with. A pass over a black image has it regroup before the first step, of every start.
+        """
+        ids = [device] if device.type == "cuda" else None
+        model = DistributedDataParallel(
+            network, device_ids=ids, broadcast_buffers=False, gradient_as_bucket_view=True
+        )
+        network.eval()  # no statistics are moved
+        model(torch.zeros(1, 3, STRIDE, STRIDE, device=device)).sum().backward()
+        network.zero_grad(set_to_none=True)
+        return model
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Several processes train as one."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -80,6 +81,22 @@ def test_terminated_processes_go_on(tmp_path: Path) -> None:
     assert 3 <= read_checkpoint(cut / "run" / "last.pt")["training"]["at"]["step"] < 8
     finish(start(cut, "epochs=4", processes=2, **FROZEN))
     assert torch.allclose(weights(whole), weights(cut), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("processes", [3, pytest.param(4, marks=pytest.mark.slow)])
+def test_a_training_that_is_taken_up_ends_bit_for_bit_the_same(
+    tmp_path: Path, processes: int
+) -> None:
+    # steps of five images, of which every process has one: two sums are equal in any order;
+    # AdamW, because it makes the last bit of a gradient visible in the weights
+    settings = ("batch_size=5", "nominal_batch=5", "optimizer=adamw", "checkpoint.keep=99")
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    finish(start(whole, *settings, "checkpoint.every_steps=1", processes=processes))
+    (cut / "run").mkdir(parents=True)
+    shutil.copy(whole / "run" / "step-00000001.pt", cut / "run" / "last.pt")
+    finish(start(cut, *settings, processes=processes))
+    assert read_checkpoint(cut / "run" / "last.pt")["training"]["at"]["step"] == 4
+    assert torch.equal(weights(whole), weights(cut))
 
 
 @pytest.mark.gpu

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from yolov2.augment_config import NO_CHANGES, AugmentConfig
 from yolov2.boxes import FloatArray, Letterbox
+from yolov2.config import STRIDE
 from yolov2.data.augment import Labelled, compose
 from yolov2.data.cache import CacheKind, open_images
 from yolov2.data.colour import Changes, apply_changes, stack_changes
@@ -171,7 +172,18 @@ def _boxes_by_image(tables: LabelTables, split: str) -> dict[int, FloatArray]:
 
 
 def collate(items: list[Item]) -> Batch:
-    """Items of one size -> a batch; the boxes get the index of their image in front."""
+    """Items of one size -> a batch; the boxes get the index of their image in front.
+
+    No items are a batch of no images, of the smallest size.
+    """
+    if not items:
+        return Batch(
+            images=torch.empty(0, 3, STRIDE, STRIDE, dtype=torch.uint8),
+            targets=torch.empty(0, 6),
+            image_ids=[],
+            letterboxes=[],
+            changes=torch.empty(0, 6),
+        )
     targets = [
         torch.cat((torch.full((len(item.targets), 1), float(i)), item.targets), dim=1)
         for i, item in enumerate(items)

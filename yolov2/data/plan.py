@@ -34,14 +34,9 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class MicroBatch:
-    """Images computed at a time: a part of a step's share of one process.
-
-    ``weight`` is 0 for an image that is only there because every process must compute
-    something, and belongs to another's share; else 1.
-    """
+    """Images computed at a time: a part of a step's share of one process, which may be empty."""
 
     draws: tuple[Draw, ...]
-    weight: float
     is_last: bool
 
 
@@ -145,15 +140,13 @@ def micro_batches(
 ) -> list[MicroBatch]:
     """The share of process ``rank`` of ``world`` in a step, at most ``batch_size`` at a time.
 
-    The shares of all processes make up the step; a process for which nothing is left computes
-    one image of weight 0.
+    The shares of all processes make up the step. All have as many parts as the largest share
+    needs, since they may exchange something in each: what is missing is an empty part.
     """
-    share, weight = step.draws[rank::world], 1.0
-    if not share:
-        share, weight = step.draws[:1], 0.0
-    count = -(-len(share) // batch_size)
+    share, largest = step.draws[rank::world], len(step.draws[::world])
+    count = -(-largest // batch_size)
     bounds = [round(i * len(share) / count) for i in range(count + 1)]
     return [
-        MicroBatch(draws=share[low:high], weight=weight, is_last=high == len(share))
-        for low, high in pairwise(bounds)
+        MicroBatch(draws=share[low:high], is_last=part == count)
+        for part, (low, high) in enumerate(pairwise(bounds), start=1)
     ]

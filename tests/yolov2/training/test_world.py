@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from yolov2.network.checkpoint import read_checkpoint
+from yolov2.training.world import World
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 FROZEN = {"FROZEN_STATISTICS": "1"}
@@ -97,6 +98,27 @@ def test_a_training_that_is_taken_up_ends_bit_for_bit_the_same(
     finish(start(cut, *settings, processes=processes))
     assert read_checkpoint(cut / "run" / "last.pt")["training"]["at"]["step"] == 4
     assert torch.equal(weights(whole), weights(cut))
+
+
+@pytest.mark.parametrize("batch_size", [4, 2])
+def test_statistics_over_all_processes_of_an_uneven_step(tmp_path: Path, batch_size: int) -> None:
+    # an epoch is a step of nine images and one of a single image: 5 and 4, then 1 and 0 of them,
+    # two or one at a time. Exact sums and small steps, for rounding errors grow fast here
+    settings = ("nominal_batch=9", "channels_last=false", "lr=0.0001", "augment.augment_on=device")
+    settings = (*settings, f"batch_size={batch_size}")
+    one, two = tmp_path / "one", tmp_path / "two"
+    both = [
+        start(one, *settings),
+        start(two, *settings, "sync_batch_norm=true", processes=2, SUMMED_STATISTICS="1"),
+    ]
+    for process in both:
+        finish(process)
+    assert torch.allclose(weights(one), weights(two), rtol=1e-3, atol=1e-5)
+
+
+def test_synchronised_batch_norm_needs_cuda() -> None:
+    with pytest.raises(ValueError, match="sync_batch_norm needs CUDA cards, and the device is cpu"):
+        World(size=2).synchronised(torch.nn.Module(), torch.device("cpu"))
 
 
 @pytest.mark.gpu

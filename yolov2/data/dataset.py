@@ -23,7 +23,7 @@ from yolov2.data.pixels import Images, Recent
 from yolov2.data.table import LabelTables
 
 RECENT_BYTES = 2**27
-"""Pixels that a process keeps for mosaics of the same batch: 145 images of 640x480."""
+"""Pixels that a process keeps for other mosaics and epochs: 145 images of 640x480."""
 
 
 @dataclass(frozen=True, kw_only=True)

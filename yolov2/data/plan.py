@@ -11,11 +11,8 @@ from itertools import pairwise
 import numpy as np
 
 from yolov2.config import STRIDE
-from yolov2.data.draw import Draw
+from yolov2.data.draw import Draw, draw_partners
 from yolov2.train_config import MultiScaleConfig, TrainConfig
-
-PARTNERS = 4
-"""Other images of its step that each image may be combined with: see ``Draw``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,13 +73,13 @@ class Plan:
         """The steps of one epoch, from ``position`` on."""
         order = np.random.default_rng((self.config.seed, epoch)).permutation(self.size)
         for first in range(position, self.size, self.nominal_batch):
-            yield self._step(epoch, first, order[first : first + self.nominal_batch])
+            yield self._step(epoch, first, order[first : first + self.nominal_batch].tolist())
 
-    def _step(self, epoch: int, first: int, chosen: np.ndarray) -> Step:
+    def _step(self, epoch: int, first: int, chosen: list[int]) -> Step:
         index = epoch * self.steps_per_epoch + first // self.nominal_batch
         # a trailing 1, because to NumPy seeds are equal that differ by trailing zeros only
         rng = np.random.default_rng((self.config.seed, epoch, first, 1))
-        partners = chosen[rng.integers(len(chosen), size=(len(chosen), PARTNERS))]
+        partners = draw_partners(chosen, self.size, rng)
         side = self._side(index)
         closing = epoch >= self.config.epochs - self.config.augment.mosaic_off_epochs
         return Step(
@@ -90,8 +87,8 @@ class Plan:
             epoch=epoch,
             position=first,
             draws=tuple(
-                Draw(epoch, int(position), (a, b, c, d), side, closing)
-                for position, (a, b, c, d) in zip(chosen, partners.tolist(), strict=True)
+                Draw(epoch, position, four, side, closing)
+                for position, four in zip(chosen, partners, strict=True)
             ),
         )
 

@@ -34,9 +34,23 @@ def test_an_epoch_has_every_image_once_in_an_order_of_its_own() -> None:
     assert [sorted(each) for each in epochs] == [list(range(10))] * 3
     assert epochs[0] != epochs[1] != epochs[2]
     for step in steps:
-        together = {draw.position for draw in step.draws}
-        assert all(set(draw.partners) <= together for draw in step.draws)
         assert {draw.closing for draw in step.draws} == {step.epoch == 2}
+
+
+@pytest.mark.parametrize("nominal_batch", [1, 4, 10])
+def test_partners_are_any_other_images_of_the_data_set(nominal_batch: int) -> None:
+    steps = list(replace(plan(epochs=40), nominal_batch=nominal_batch).steps(0))
+    partners = np.array([(d.position, *d.partners) for step in steps for d in step.draws])  # (n, 5)
+    for position in range(10):
+        met = partners[partners[:, 0] == position, 1:].ravel()
+        values, counts = np.unique(met, return_counts=True)
+        assert values.tolist() == [other for other in range(10) if other != position]
+        assert counts.min() > 160 / 9 / 3  # 160 partners, each other image as often
+
+
+def test_the_only_image_is_its_own_partner() -> None:
+    (step,) = replace(plan(epochs=1), size=1).steps(0)
+    assert step.draws[0].partners == (0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(("epoch", "position"), [(0, 4), (1, 0), (1, 8), (1, 10), (2, 8)])

@@ -68,7 +68,9 @@ class DurableTraining:
             self._restore(state)
         if self.world.is_main:
             run_folder.write_json(self.folder / PARAMETERS, self.inputs.parameters())
-            run_folder.write_json(self.folder / ENVIRONMENT, run_folder.environment(device))
+            format_ = self.training.optimiser.precision.format
+            about = run_folder.environment(device, format_)
+            run_folder.write_json(self.folder / ENVIRONMENT, about)
             self.records.write(self.folder)
         if path is not None:
             yield Saved(step=self.training.at.step)

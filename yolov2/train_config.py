@@ -182,9 +182,9 @@ def without_effect(config: TrainConfig, *, images: int, processes: int) -> list[
     names, several = " and ".join(combining), len(combining) > 1
     if combining and augment.mosaic_off_epochs >= epochs:
         said.append(
-            f"{names} change{'' if several else 's'} nothing: the last {augment.mosaic_off_epochs}"
-            f" epochs {'have neither' if several else 'are without it'} (mosaic_off_epochs), and"
-            f" there are {epochs}"
+            f"{names} change{'' if several else 's'} nothing: mosaic_off_epochs is"
+            f" {augment.mosaic_off_epochs} and epochs is {epochs}, so no epoch has"
+            f" {'them' if several else 'it'}"
         )
     elif combining and images == 1:
         said.append(
@@ -193,13 +193,13 @@ def without_effect(config: TrainConfig, *, images: int, processes: int) -> list[
         )
     if config.lr_schedule == "steps" and config.lr_steps and config.lr_steps[0] >= epochs:
         said.append(
-            f"lr_steps {list(config.lr_steps)} change nothing: there are {epochs} epochs, so the"
-            " learning rate never falls"
+            f"lr_steps {list(config.lr_steps)} change nothing: epochs is {epochs}, so the learning"
+            " rate never falls"
         )
     if config.patience > 0 and config.patience >= epochs - 1:
         said.append(
-            f"patience {config.patience} changes nothing: there are {epochs} epochs, so it stops"
-            " none of them"
+            f"patience {config.patience} changes nothing: epochs is {epochs}, so there is nothing"
+            " left to stop"
         )
     if config.sync_batch_norm and processes == 1:
         said.append("sync_batch_norm changes nothing: one process trains")

@@ -401,8 +401,8 @@ def test_settings_without_effect_are_said_at_the_beginning(tmp_path: Path) -> No
     settings = {"epochs": 1, "augment.mosaic_off_epochs": 2}
     events = train_run(small_inputs(tmp_path, **settings), tmp_path / "run")
     assert next(iter(events)) == Notice(
-        text="mosaic 0.5 and mixup 0.3 change nothing: the last 2 epochs have neither"
-        " (mosaic_off_epochs), and there are 1",
+        text="mosaic 0.5 and mixup 0.3 change nothing: mosaic_off_epochs is 2 and epochs is 1, so"
+        " no epoch has them",
         step=0,
     )
     for event in events:

@@ -64,6 +64,7 @@ class Optimiser:
         self.model: Callable[[Tensor], Tensor] = self.network
         if world.size > 1:
             self.model = world.averaging(self.network, device)
+        self.uncompiled = self.model  # for batches of no images, which no compiler knows
         if config.compile:
             self.model = torch.compile(self.model)
         self.whole = True  # False while weights and position may disagree
@@ -143,7 +144,7 @@ class Optimiser:
         # in float32, whatever the others': SyncBatchNorm sends what it found in an empty batch in
         # the batch's own format, in any other in float32, and all must send the same
         with nullcontext() if is_empty else self.precision.autocast():
-            return (model or self.model)(images)
+            return (model or (self.uncompiled if is_empty else self.model))(images)
 
     def _backward(self, batch: Batch, micro: MicroBatch, images: int) -> Tensor:
         """Add the gradient of a batch; its share (6,) of the step's sums."""

@@ -71,6 +71,12 @@ def test_more_processes_than_images_of_a_step(tmp_path: Path) -> None:
     assert torch.allclose(weights(one), weights(three), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
+def test_a_compiled_network_in_more_processes_than_images_of_a_step(tmp_path: Path) -> None:
+    settings = ("epochs=1", "batch_size=3", "compile=true", "multi_scale.every=0")
+    assert "step 2\n" in finish(start(tmp_path, *settings, processes=3))
+
+
 def test_terminated_processes_go_on(tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     finish(start(whole, "epochs=4", processes=2, **FROZEN))
@@ -103,7 +109,8 @@ def test_a_training_that_is_taken_up_ends_bit_for_bit_the_same(
 @pytest.mark.parametrize("batch_size", [4, 2])
 def test_statistics_over_all_processes_of_an_uneven_step(tmp_path: Path, batch_size: int) -> None:
     # an epoch is a step of nine images and one of a single image: 5 and 4, then 1 and 0 of them,
-    # two or one at a time. Exact sums and small steps, for rounding errors grow fast here
+    # two or one at a time. Exact sums and small steps, for rounding errors grow fast here: they
+    # take a fifth of the tolerance, and statistics of each process alone 480 times as much as it
     settings = ("nominal_batch=9", "channels_last=false", "lr=0.0001", "augment.augment_on=device")
     settings = (*settings, f"batch_size={batch_size}")
     one, two = tmp_path / "one", tmp_path / "two"
@@ -113,7 +120,7 @@ def test_statistics_over_all_processes_of_an_uneven_step(tmp_path: Path, batch_s
     ]
     for process in both:
         finish(process)
-    assert torch.allclose(weights(one), weights(two), rtol=1e-3, atol=1e-5)
+    assert torch.allclose(weights(one), weights(two), rtol=1e-2, atol=1e-4)
 
 
 def test_synchronised_batch_norm_needs_cuda() -> None:

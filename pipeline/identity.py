@@ -95,7 +95,7 @@ def collect_identity(stage: str | None = None) -> RunIdentity:
         data=table,
         dependencies=_stage_dependencies(stage or os.environ.get("DVC_STAGE")),
         versions={"python": platform.python_version()} | _packages(),
-        hardware=_hardware(),
+        hardware=hardware_here(),
         command=shlex.join(sys.orig_argv),
         requirements_lock=_file_hash(REQUIREMENTS, "sha256") if REQUIREMENTS.exists() else None,
         files={path.name: _text(path) for path in (DVC_LOCK, PARAMS) if path.exists()},
@@ -160,7 +160,7 @@ def _packages() -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _hardware() -> dict[str, str]:
+def hardware_here() -> dict[str, str]:
     """Processor, cores, memory and, where this process has loaded torch, threads and GPU."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if os.name == "posix" else 0
     facts = {

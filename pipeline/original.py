@@ -18,9 +18,10 @@ from pipeline.params.schema import TrackingConfig
 from pipeline.run_record import IDENTITY, IDENTITY_FILE, PATCH_FILE
 from pipeline.training_run import WEIGHTS_TAG
 from yolov2.network.checkpoint import load_detector
-from yolov2.run_folder import BEST, weights_hash
+from yolov2.run_folder import BEST, ENVIRONMENT, weights_hash
 from yolov2.section import require
 
+NUMBER_FORMAT = "number_format"
 NOT_CARRIED = "# new file not in this patch: "
 SHOWN = 3
 
@@ -40,7 +41,8 @@ class Pass:
     """A training and what followed it; what is not known is empty.
 
     ``exported`` is the sha256 of each file by its format, ``data`` the digest of each split,
-    ``parameters`` have flat names, ``split`` is the one that was evaluated.
+    ``parameters`` have flat names, ``split`` is the one that was evaluated. ``hardware`` is
+    the training's, with what ``train.amp`` became; ``threads`` each stage's number of them.
     """
 
     training: str
@@ -53,6 +55,7 @@ class Pass:
     data: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     hardware: Mapping[str, str] = field(default_factory=dict)
+    threads: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_source(config: TrackingConfig, reference: str) -> tuple[Source, Pass]:
@@ -151,7 +154,11 @@ def read_pass(store: Store, training: Any, evaluation: Any, exported: Any = None
     """What three runs say; the last two may be None."""
     last = evaluation or training
     tags = last.data.tags
-    about = _json(store, str(training.info.run_id), f"{IDENTITY}/{IDENTITY_FILE}")
+    stages = {"train": training, "evaluate": evaluation, "export": exported}
+    about = {stage: _identity(store, run) for stage, run in stages.items() if run is not None}
+    hardware = {stage: it.get("hardware", {}) for stage, it in about.items()}
+    environment = _json(store, str(training.info.run_id), f"{ARTIFACTS}/{ENVIRONMENT}")
+    became = {name: str(environment[name]) for name in (NUMBER_FORMAT,) if name in environment}
     report = _json(store, str(exported.info.run_id), "export.json") if exported else {}
     return Pass(
         training=str(training.info.run_id),
@@ -162,8 +169,9 @@ def read_pass(store: Store, training: Any, evaluation: Any, exported: Any = None
         exported=hashes_of(report),
         parameters=dict(training.data.params) | dict(last.data.params),
         data={n.removeprefix("data."): v for n, v in tags.items() if n.startswith("data.")},
-        versions=about.get("versions", {}),
-        hardware=about.get("hardware", {}),
+        versions=about["train"].get("versions", {}),
+        hardware={**hardware["train"], **became},
+        threads={stage: it["threads"] for stage, it in hardware.items() if "threads" in it},
     )
 
 
@@ -184,6 +192,10 @@ def _weights(store: Store, training: Any) -> str | None:
         file = Path(folder) / BEST
         file.write_bytes(content)
         return weights_hash(load_detector(file).network)
+
+
+def _identity(store: Store, run: Any) -> dict[str, Any]:
+    return _json(store, str(run.info.run_id), f"{IDENTITY}/{IDENTITY_FILE}")
 
 
 def _json(store: Store, run_id: str, path: str) -> dict[str, Any]:

@@ -21,7 +21,17 @@ from pipeline.mlflow_store import Store
 from pipeline.original import Pass, Source, find_source, hashes_of, read_pass
 from pipeline.params.schema import TrackingConfig, load
 from pipeline.past_tree import link_plain_data, override, past_tree, share_dvc
-from pipeline.repetition import cache_of, environment_of, require_own_code, run_again, stages_of
+from pipeline.repetition import (
+    by_threads,
+    cache_of,
+    environment_of,
+    other_machine,
+    require_own_code,
+    run_again,
+    same_number_format,
+    stages_of,
+    with_threads,
+)
 from pipeline.reproduction import DIFFERENT, TOLERANCE, Reproduction, compare_files, judge
 from pipeline.reproduction_outputs import compare_outputs
 from pipeline.reproduction_page import lines, write_reproduction
@@ -84,8 +94,17 @@ def _repeat(
         override(tree.root / paths.PARAMS, chosen.changes)
         link_plain_data(tree)
         stages = stages_of(tree.root, environment)
-        print(f"running again: {', '.join(stages)}", flush=True)
-        run_again(tree.root, stages, environment)
+        same, said = same_number_format(tree.root / paths.PARAMS, original)
+        override(tree.root / paths.PARAMS, same)
+        said += other_machine(original)
+        parts = []
+        for threads, part in by_threads(stages, original):
+            own, told = with_threads(tree.root, environment, threads)
+            parts.append((part, own))
+            said.append(told)
+        print(*said, f"running again: {', '.join(stages)}", sep="\n", flush=True)
+        for part, own in parts:
+            run_again(tree.root, part, own)
         repetition = _read_repetition(connect(config.experiment), tree.root, source.run_id)
         compared = compare_files(original.exported, repetition.exported)
         other = [name for name, said in compared.items() if said == "other bytes"]

@@ -19,6 +19,9 @@ COLOURS = (
 )
 """MLflow's own choice may give neighbours nearly the same colour."""
 
+COMBINING = ("train.augment.mosaic", "train.augment.mixup")
+"""Parameters that ``train.augment.mosaic_off_epochs`` switches off in the last epochs."""
+
 NAMED, LISTED = 2, 6
 """Changes that a run's name, and its tag, have room for."""
 SHORT, BRIEF = 12, 60
@@ -52,8 +55,9 @@ def changes(
     """What a run does otherwise than another: parameters, then data, then code.
 
     A parameter that only one of them has was added to the pipeline or removed from it: that is
-    code.
+    code. One that had no effect in either is none.
     """
+    before, after = _effective(before), _effective(after)
     both = (name for name in after if name in before)
     found = [Change(name=n, before=before[n], after=after[n]) for n in both]
     found = [each for each in found if each.before != each.after]
@@ -62,6 +66,16 @@ def changes(
         if one and other and one != other and name != "data.all":
             found.append(Change(name=name.replace("data.", "data ")))
     return found
+
+
+def _effective(parameters: Mapping[str, str]) -> Mapping[str, str]:
+    """``parameters`` with mosaic and mixup off where no epoch of the training has them."""
+    epochs = parameters.get("train.epochs")
+    closing = parameters.get("train.augment.mosaic_off_epochs")
+    if epochs is None or closing is None or int(closing) < int(epochs):
+        return parameters
+    off = {name: "0.0" for name in COMBINING if name in parameters}
+    return {**parameters, **off}
 
 
 def sentence(found: Sequence[Change] | None) -> str:

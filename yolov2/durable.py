@@ -18,6 +18,7 @@ from yolov2.run_folder import BEST, ENVIRONMENT, PARAMETERS
 from yolov2.saved_states import save_state, state_to_resume
 from yolov2.section import require
 from yolov2.termination import undisturbed
+from yolov2.train_config import without_effect
 from yolov2.training.nonfinite import NonFiniteLossError
 from yolov2.training.progress import Progress
 from yolov2.training.random_state import random_state, restore_random_state
@@ -59,13 +60,17 @@ class DurableTraining:
         at = None if path is None else state["training"]["at"]
         self.training = build_training(self.inputs, device, self.world, at)
         self.training.record = self._record
+        for text in self._first_words() if path is None else ():
+            yield Notice(text=text, step=0)
         for problem in problems:
             yield Notice(text=f"{problem}: going on from {path}", step=0)
         if path is not None:
             self._restore(state)
         if self.world.is_main:
             run_folder.write_json(self.folder / PARAMETERS, self.inputs.parameters())
-            run_folder.write_json(self.folder / ENVIRONMENT, run_folder.environment(device))
+            format_ = self.training.optimiser.precision.format
+            about = run_folder.environment(device, format_)
+            run_folder.write_json(self.folder / ENVIRONMENT, about)
             self.records.write(self.folder)
         if path is not None:
             yield Saved(step=self.training.at.step)
@@ -74,6 +79,10 @@ class DurableTraining:
         yield from self._events(progress)
         if self.world.is_main:
             run_folder.write_hashes(self.folder, self.fingerprint, digest(self.inputs.tables))
+
+    def _first_words(self) -> list[str]:
+        images = len(self.training.dataset)
+        return without_effect(self.inputs.train, images=images, processes=self.world.size)
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         told = state["training"]

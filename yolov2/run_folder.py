@@ -64,8 +64,8 @@ def write_history(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     write_text(path, pd.DataFrame(list(rows)).to_csv(index=False))
 
 
-def environment(device: torch.device) -> dict[str, Any]:
-    """What a run ran on: versions, machine, device, command."""
+def environment(device: torch.device, number_format: str) -> dict[str, Any]:
+    """What a run ran on: versions, machine, device, command; ``amp: auto`` as what it became."""
     packages = {}
     for name in PACKAGES:
         try:
@@ -82,6 +82,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "device": torch.cuda.get_device_name(device) if on_cuda else platform.processor() or "cpu",
         "device_type": device.type,
         "cuda": torch.version.cuda if on_cuda else None,
+        "number_format": number_format,
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
 

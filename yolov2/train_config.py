@@ -170,3 +170,37 @@ class TrainConfig(Section):
             "on_oom: halve and batch_size: auto work on one device only: set devices to 1, or give"
             " batch_size a number and on_oom: stop",
         )
+
+
+def without_effect(config: TrainConfig, *, images: int, processes: int) -> list[str]:
+    """What is set and changes nothing in a training of these lengths, a sentence each.
+
+    ``images`` are those of the train split, ``processes`` those that train together.
+    """
+    augment, epochs, said = config.augment, config.epochs, []
+    combining = [f"{n} {v:g}" for n in ("mosaic", "mixup") if (v := augment.__dict__[n]) > 0]
+    names, several = " and ".join(combining), len(combining) > 1
+    if combining and augment.mosaic_off_epochs >= epochs:
+        said.append(
+            f"{names} change{'' if several else 's'} nothing: mosaic_off_epochs is"
+            f" {augment.mosaic_off_epochs} and epochs is {epochs}, so no epoch has"
+            f" {'them' if several else 'it'}"
+        )
+    elif combining and images == 1:
+        said.append(
+            f"{names} combine{'' if several else 's'} the only training image with itself:"
+            f" {'they need' if several else 'it needs'} others"
+        )
+    if config.lr_schedule == "steps" and config.lr_steps and config.lr_steps[0] >= epochs:
+        said.append(
+            f"lr_steps {list(config.lr_steps)} change nothing: epochs is {epochs}, so the learning"
+            " rate never falls"
+        )
+    if config.patience > 0 and config.patience >= epochs - 1:
+        said.append(
+            f"patience {config.patience} changes nothing: epochs is {epochs}, so there is nothing"
+            " left to stop"
+        )
+    if config.sync_batch_norm and processes == 1:
+        said.append("sync_batch_norm changes nothing: one process trains")
+    return said

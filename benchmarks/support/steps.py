@@ -50,7 +50,7 @@ def training_step(
     config = TrainConfig(amp=amp)
     network = YOLOv2(classes, DEFAULT_ANCHORS, width=width)
     optimiser = Optimiser(network, config, torch.device("cpu"), World())
-    share = MicroBatch(draws=(), weight=1.0, is_last=True)
+    share = MicroBatch(draws=(), is_last=True)
     about = About(epoch=1, step=1, names={})
 
     def step() -> None:

@@ -155,7 +155,7 @@ def test_a_batch_is_checked_copied_versioned_and_recorded(
 
 BAD: list[tuple[dict[str, tuple[bytes, str | None]], dict[str, str], str]] = [
     ({"n": (noise(10), BOX + "7 .5 .5 .1 .1\n")}, {}, r"labels/n.txt:2 +7 +class is not one of 0"),
-    ({"n": (b"no image", BOX)}, {}, r"images/n.png .*not an image"),
+    ({"n": (b"no image", BOX)}, {}, r"images/n.png .*not an AVIF, BMP"),
     ({"n": (noise(4), BOX)}, {}, r"(?s)1 images are in another.*n.png = .*test/t.png\nremove"),
     ({"n": (noise(3, "BMP"), BOX)}, {}, r"(?s)another split.*n.png = .*val/v.png"),
     ({"n": (noise(1), "1 .5 .5 .1 .1\n")}, {}, r"(?s)other labels:.*n.png = .*train/a.png\nkeep"),

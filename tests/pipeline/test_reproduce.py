@@ -292,7 +292,10 @@ def test_pipeline_is_reproduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     git(project, "add", ".")
     git(project, "commit", "--quiet", "--message", "own data")
     write_params(project, TINY | {"train.seed": 5})  # not committed: the patch has it
-    run(project, "dvc", "repro", "--quiet")
+    with monkeypatch.context() as other:
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+            other.setenv(name, "2")
+        run(project, "dvc", "repro", "--quiet")
     told = json.loads((project / "artifacts" / "evaluate_run.json").read_text())
     run_id, training = told["run_id"], told["training_run_id"]
     git(project, "checkout", "--quiet", "params.yaml")
@@ -300,6 +303,7 @@ def test_pipeline_is_reproduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     said = run(project, "pipeline.reproduce", run_id)
     assert f"code: {project}/{COPIES}/" in said
+    assert "\nthreads: 2, as the original had (here it would be 1)\n" in said
     assert "\nidentical (tolerance of AP 0.005)\n" in said
     found = json.loads((project / "reports" / "reproduce" / f"{run_id}.json").read_text())
     assert (found["dirty"], found["metrics"], found["changes"]) == (True, [], [])

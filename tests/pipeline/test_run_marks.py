@@ -45,3 +45,17 @@ def test_neighbours_have_other_colours() -> None:
     assert next_colour({COLOUR: COLOURS[-1]}) == COLOURS[0]
     assert next_colour({COLOUR: "a person's"}) == COLOURS[0]
     assert len(set(COLOURS)) == len(COLOURS)
+
+
+def test_a_setting_that_had_no_effect_is_no_change() -> None:
+    plain = {"train.epochs": "8", "train.augment.mosaic": "0.0", "train.augment.mixup": "0.0"}
+    before = plain | {"train.augment.mosaic_off_epochs": "10"}
+    after = before | {"train.augment.mosaic": "0.5", "train.augment.mixup": "1.0"}
+    assert sentence(changes(before, after, {}, {})) == "nothing"
+    longer = after | {"train.epochs": "20"}
+    assert sentence(changes(after, longer, {}, {})) == (
+        "train.epochs 8 → 20, train.augment.mosaic 0.0 → 0.5, train.augment.mixup 0.0 → 1.0"
+    )
+    assert sentence(changes(plain, plain | {"train.augment.mixup": "1.0"}, {}, {})) == (
+        "train.augment.mixup 0.0 → 1.0"  # of code that had no such epochs
+    )

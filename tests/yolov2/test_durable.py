@@ -528,6 +528,21 @@ def test_early_stopping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert (tmp_path / "run" / "hashes.json").exists()
 
 
+def test_settings_without_effect_are_said_at_the_beginning(tmp_path: Path) -> None:
+    settings = {"epochs": 1, "augment.mosaic_off_epochs": 2}
+    events = train_run(small_inputs(tmp_path, **settings), tmp_path / "run")
+    assert next(iter(events)) == Notice(
+        text="mosaic 0.5 and mixup 0.3 change nothing: mosaic_off_epochs is 2 and epochs is 1, so"
+        " no epoch has them",
+        step=0,
+    )
+    for event in events:
+        if isinstance(event, StepReport):
+            break
+    events.close()  # type: ignore[attr-defined]
+    assert not [event for event in train(tmp_path, **settings) if isinstance(event, Notice)]
+
+
 def test_a_disk_that_is_full_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import resource
 

@@ -75,7 +75,9 @@ def test_a_run_folder_is_complete(whole: tuple[Path, TrainingInputs]) -> None:
     assert finished(folder, given.fingerprint())
     assert not finished(folder, given.fingerprint("other code"))
     assert json.loads((folder / "parameters.json").read_text())["train"]["lr"] == 0.01
-    assert json.loads((folder / "environment.json").read_text())["packages"]["torch"]
+    environment = json.loads((folder / "environment.json").read_text())
+    assert environment["packages"]["torch"]
+    assert environment["number_format"] == "off"
     assert load_detector(folder / "best.pt").class_names == ("red", "blue")
 
 

@@ -2,7 +2,8 @@
 
 ``python -m tests.yolov2.trainer FOLDER [key=value ...]`` trains into ``FOLDER/run``, going on
 with what is there; keys are fields of ``TrainConfig`` and, with a point, of its sections. With
-FROZEN_STATISTICS in the environment batch norm uses its running statistics, which do not change.
+FROZEN_STATISTICS in the environment batch norm uses its running statistics, which do not change;
+with SUMMED_STATISTICS ``sync_batch_norm`` is that of ``summed_batch_norm``.
 """
 
 import json
@@ -15,6 +16,7 @@ from typing import Any
 from torch import nn
 
 from tests.yolov2.scenes import squares
+from tests.yolov2.summed_batch_norm import summed
 from yolov2.augment_config import AugmentConfig
 from yolov2.config import ModelConfig
 from yolov2.inputs import TrainingInputs
@@ -22,6 +24,7 @@ from yolov2.runs import train_run
 from yolov2.termination import terminable
 from yolov2.train_config import CheckpointConfig, MultiScaleConfig, TrainConfig
 from yolov2.training.reports import EpochReport, Notice, Saved, StepReport
+from yolov2.training.world import World
 
 ANCHORS = ((0.6, 0.6), (1.0, 1.0))
 RECIPE = TrainConfig(
@@ -68,6 +71,8 @@ def main() -> None:
     """Train, and say each event as it comes."""
     if "FROZEN_STATISTICS" in os.environ:
         nn.BatchNorm2d.train = lambda self, mode=True: nn.Module.train(self, False)  # type: ignore[method-assign]
+    if "SUMMED_STATISTICS" in os.environ:
+        World.synchronised = lambda self, network, device: summed(network)  # type: ignore[method-assign]
     root, *given = sys.argv[1:]
     settings = {}
     for each in given:

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from yolov2.augment_config import NO_CHANGES, AugmentConfig
 from yolov2.boxes import FloatArray, Letterbox
+from yolov2.config import STRIDE
 from yolov2.data.augment import Labelled, compose
 from yolov2.data.cache import CacheKind, open_images
 from yolov2.data.colour import Changes, apply_changes, stack_changes
@@ -22,7 +23,7 @@ from yolov2.data.pixels import Images, Recent
 from yolov2.data.table import LabelTables
 
 RECENT_BYTES = 2**27
-"""Pixels that a process keeps for mosaics of the same batch: 145 images of 640x480."""
+"""Pixels that a process keeps for other mosaics and epochs: 145 images of 640x480."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +180,18 @@ def _boxes_by_image(tables: LabelTables, split: str) -> dict[int, FloatArray]:
 
 
 def collate(items: list[Item]) -> Batch:
-    """Items of one size -> a batch; the boxes get the index of their image in front."""
+    """Items of one size -> a batch; the boxes get the index of their image in front.
+
+    No items are a batch of no images, of the smallest size.
+    """
+    if not items:
+        return Batch(
+            images=torch.empty(0, 3, STRIDE, STRIDE, dtype=torch.uint8),
+            targets=torch.empty(0, 6),
+            image_ids=[],
+            letterboxes=[],
+            changes=torch.empty(0, 6),
+        )
     targets = [
         torch.cat((torch.full((len(item.targets), 1), float(i)), item.targets), dim=1)
         for i, item in enumerate(items)

@@ -101,6 +101,9 @@ def _read(file: Path, made_from: bytes) -> Pixels | None:
             if stream.read(len(made_from)) != made_from:
                 return None
             height, width = np.fromfile(stream, "<i8", 2).tolist()
+            left = os.fstat(stream.fileno()).st_size - stream.tell()
+            if min(height, width) < 1 or 3 * height * width != left:
+                return None
             # not mapped: each map would hold an open file while its pixels are kept
             return np.fromfile(stream, np.uint8).reshape(height, width, 3)
     except (OSError, ValueError):  # not there, or cut short

@@ -47,7 +47,7 @@ class Files:
 
 
 class Recent:
-    """The images that this process read last, so that a batch decodes each of its images once.
+    """The images that this process read last, so that few images are not decoded again and again.
 
     Args:
         images: where the others come from.

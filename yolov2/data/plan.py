@@ -11,11 +11,8 @@ from itertools import pairwise
 import numpy as np
 
 from yolov2.config import STRIDE
-from yolov2.data.draw import Draw
+from yolov2.data.draw import Draw, draw_partners
 from yolov2.train_config import MultiScaleConfig, TrainConfig
-
-PARTNERS = 4
-"""Other images of its step that each image may be combined with: see ``Draw``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,14 +31,9 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class MicroBatch:
-    """Images computed at a time: a part of a step's share of one process.
-
-    ``weight`` is 0 for an image that is only there because every process must compute
-    something, and belongs to another's share; else 1.
-    """
+    """Images computed at a time: a part of a step's share of one process, which may be empty."""
 
     draws: tuple[Draw, ...]
-    weight: float
     is_last: bool
 
 
@@ -81,13 +73,13 @@ class Plan:
         """The steps of one epoch, from ``position`` on."""
         order = np.random.default_rng((self.config.seed, epoch)).permutation(self.size)
         for first in range(position, self.size, self.nominal_batch):
-            yield self._step(epoch, first, order[first : first + self.nominal_batch])
+            yield self._step(epoch, first, order[first : first + self.nominal_batch].tolist())
 
-    def _step(self, epoch: int, first: int, chosen: np.ndarray) -> Step:
+    def _step(self, epoch: int, first: int, chosen: list[int]) -> Step:
         index = epoch * self.steps_per_epoch + first // self.nominal_batch
         # a trailing 1, because to NumPy seeds are equal that differ by trailing zeros only
         rng = np.random.default_rng((self.config.seed, epoch, first, 1))
-        partners = chosen[rng.integers(len(chosen), size=(len(chosen), PARTNERS))]
+        partners = draw_partners(chosen, self.size, rng)
         side = self._side(index)
         closing = epoch >= self.config.epochs - self.config.augment.mosaic_off_epochs
         return Step(
@@ -95,8 +87,8 @@ class Plan:
             epoch=epoch,
             position=first,
             draws=tuple(
-                Draw(epoch, int(position), (a, b, c, d), side, closing)
-                for position, (a, b, c, d) in zip(chosen, partners.tolist(), strict=True)
+                Draw(epoch, position, four, side, closing)
+                for position, four in zip(chosen, partners, strict=True)
             ),
         )
 
@@ -145,15 +137,13 @@ def micro_batches(
 ) -> list[MicroBatch]:
     """The share of process ``rank`` of ``world`` in a step, at most ``batch_size`` at a time.
 
-    The shares of all processes make up the step; a process for which nothing is left computes
-    one image of weight 0.
+    The shares of all processes make up the step. All have as many parts as the largest share
+    needs, since they may exchange something in each: what is missing is an empty part.
     """
-    share, weight = step.draws[rank::world], 1.0
-    if not share:
-        share, weight = step.draws[:1], 0.0
-    count = -(-len(share) // batch_size)
+    share, largest = step.draws[rank::world], len(step.draws[::world])
+    count = -(-largest // batch_size)
     bounds = [round(i * len(share) / count) for i in range(count + 1)]
     return [
-        MicroBatch(draws=share[low:high], weight=weight, is_last=high == len(share))
-        for low, high in pairwise(bounds)
+        MicroBatch(draws=share[low:high], is_last=part == count)
+        for part, (low, high) in enumerate(pairwise(bounds), start=1)
     ]

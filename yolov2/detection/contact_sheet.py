@@ -10,7 +10,7 @@ from PIL import Image
 
 from yolov2.data.colour import augment_batch, stack_changes
 from yolov2.data.dataset import DetectionDataset, Item
-from yolov2.data.draw import Draw
+from yolov2.data.draw import Draw, draw_partners
 from yolov2.detection.detections import GroundTruth
 from yolov2.detection.draw import draw_ground_truth
 
@@ -21,14 +21,14 @@ GAP = 4
 def sample_draws(
     dataset: DetectionDataset, *, images: int, side: int, seed: int, epoch: int
 ) -> list[Draw]:
-    """Draws of so many different images (at most all), combined with each other."""
+    """Draws of so many different images (at most all), combined with any others."""
     rng = np.random.default_rng((seed, epoch, 0, 4))
     chosen = rng.permutation(len(dataset))[:images].tolist()
-    draws = []
-    for position in chosen:
-        a, b, c, d = rng.choice(chosen, size=4).tolist()
-        draws.append(Draw(epoch, position, (a, b, c, d), side, closing=False))
-    return draws
+    partners = draw_partners(chosen, len(dataset), rng)
+    return [
+        Draw(epoch, position, four, side, closing=False)
+        for position, four in zip(chosen, partners, strict=True)
+    ]
 
 
 def contact_sheet(dataset: DetectionDataset, draws: Sequence[Draw]) -> Image.Image:

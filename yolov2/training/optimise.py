@@ -10,8 +10,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 from yolov2.data.colour import augment_batch
@@ -55,18 +54,17 @@ class Optimiser:
         self.config, self.device, self.world = config, device, world
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         self.layout = layout
-        if config.sync_batch_norm and world.size > 1:
-            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        self.synchronised = config.sync_batch_norm and world.size > 1
+        if self.synchronised:
+            network = world.synchronised(network, device)
         self.network = network.to(device, memory_format=layout)  # type: ignore[call-overload]
         self.precision = Precision(config, device)
         self.optimizer = build_optimizer(self.network, config)
         self.ema = average_of(self.network, config.ema_decay) if config.ema_decay > 0 else None
         self.model: Callable[[Tensor], Tensor] = self.network
         if world.size > 1:
-            ids = [device] if device.type == "cuda" else None
-            self.model = DistributedDataParallel(
-                self.network, device_ids=ids, broadcast_buffers=False, gradient_as_bucket_view=True
-            )
+            self.model = world.averaging(self.network, device)
+        self.uncompiled = self.model  # for batches of no images, which no compiler knows
         if config.compile:
             self.model = torch.compile(self.model)
         self.whole = True  # False while weights and position may disagree
@@ -96,7 +94,6 @@ class Optimiser:
         Raises:
             NonFiniteLossError: loss or gradient is not finite; the weights have not moved.
         """
-        self.network.train()
         self._buffers = [buffer.clone() for buffer in self.network.buffers()]
         sums = torch.zeros(len(SUMS), dtype=torch.float64, device=self.device)
         batches = []
@@ -131,15 +128,23 @@ class Optimiser:
         self.optimizer.zero_grad(set_to_none=True)
 
     def forward(self, batch: Batch, model: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-        """Raw predictions (B, A, H, W, 5+C) of a batch, by ``model`` or the trained one."""
+        """Raw predictions (B, A, H, W, 5+C) of a batch, by ``model`` or the trained one.
+
+        A batch of no images counts nothing. It moves no statistics; where they are of all
+        processes it takes part in the exchange.
+        """
+        is_empty = len(batch.images) == 0
+        self.network.train(self.synchronised or not is_empty)
         images = batch.images.to(self.device, non_blocking=True)  # uint8 (B, 3, S, S)
         if self.config.augment.augment_on == "device":
             images = augment_batch(images, batch.changes)
         else:
             images = images.to(torch.float32) / 255
         images = images.contiguous(memory_format=self.layout)
-        with self.precision.autocast():
-            return (model or self.model)(images)
+        # in float32, whatever the others': SyncBatchNorm sends what it found in an empty batch in
+        # the batch's own format, in any other in float32, and all must send the same
+        with nullcontext() if is_empty else self.precision.autocast():
+            return (model or (self.uncompiled if is_empty else self.model))(images)
 
     def _backward(self, batch: Batch, micro: MicroBatch, images: int) -> Tensor:
         """Add the gradient of a batch; its share (6,) of the step's sums."""
@@ -152,10 +157,10 @@ class Optimiser:
             loss = yolov2_loss(
                 raw, targets, self.network.anchors, self.config.loss, normaliser=normaliser
             )
-            self.precision.scaler.scale(loss.total * micro.weight).backward()
+            self.precision.scaler.scale(loss.total).backward()
         terms = torch.stack((loss.total.detach(), loss.coord, loss.objectness, loss.classes))
         counts = torch.stack((loss.collisions, loss.collisions.new_tensor(len(batch.images))))
-        return torch.cat((terms.double() * normaliser, counts.double())) * micro.weight
+        return torch.cat((terms.double() * normaliser, counts.double()))
 
     def _clip(self) -> Tensor:
         """Clip the gradient; its norm before."""

@@ -10,8 +10,13 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+from yolov2.config import STRIDE
+from yolov2.section import require
 
 Content = TypeVar("Content")
+Network = TypeVar("Network", bound=nn.Module)
 PATIENCE = timedelta(minutes=30)
 """How long a process waits for the others: they may be validating or saving."""
 
@@ -62,6 +67,51 @@ class World:
         if self.size > 1:
             for buffer in network.buffers():
                 dist.broadcast(buffer, src=0)
+
+    def synchronised(self, network: Network, device: torch.device) -> Network:
+        """``network``, whose batch norms take their statistics over all processes.
+
+        Raises:
+            ValueError: ``device`` is no CUDA card.
+        """
+        require(
+            device.type == "cuda",
+            f"sync_batch_norm needs CUDA cards, and the device is {device.type}: set it to false",
+        )
+        converted: Network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        return converted
+
+    def averaging(self, network: nn.Module, device: torch.device) -> DistributedDataParallel:
+        """``network``, whose gradients are averaged over all processes, always in one order.
+
+        It also takes a batch of no images, for a process that has nothing to compute.
+
+        After its first backward pass torch regroups the gradients, once, in the order in which
+        they were ready. With three processes and more the groups decide in which order numbers
+        are added, so a training that is taken up would begin with other sums than it was left
+        with. A pass over a black image has it regroup before the first step, of every start.
+        """
+        ids = [device] if device.type == "cuda" else None
+        model = DistributedDataParallel(
+            network, device_ids=ids, broadcast_buffers=False, gradient_as_bucket_view=True
+        )
+        network.eval()  # no statistics are moved
+        model(torch.zeros(1, 3, STRIDE, STRIDE, device=device)).sum().backward()
+        network.zero_grad(set_to_none=True)
+        for module in network.modules():
+            if isinstance(module, nn.PixelUnshuffle):
+                module.register_forward_hook(_unshuffle_nothing)
+        return model
+
+
+def _unshuffle_nothing(module: nn.PixelUnshuffle, given: tuple[Tensor], output: Tensor) -> Tensor:
+    """``output``, in its right shape also without images: torch gives those back as they came."""
+    (images,) = given  # (B, C, H, W)
+    if len(images) > 0:
+        return output
+    factor = module.downscale_factor
+    _, channels, height, width = images.shape
+    return images.reshape(0, channels * factor**2, height // factor, width // factor)
 
 
 @contextmanager

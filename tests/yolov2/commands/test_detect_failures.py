@@ -108,7 +108,8 @@ def test_long_names_of_files_and_classes(tmp_path, capsys):
     assert len(files(out / "labels")) == 4 + 2
     entries = json.loads((out / "detections.json").read_text())
     assert len(files(out / "crops")) == len(entries)
-    assert len(list((out / "crops").iterdir())) == 2
+    found = {entry["category_id"] for entry in entries}
+    assert len(list((out / "crops").iterdir())) == len(found)  # cut, and yet told apart
 
 
 def run_without_room(room: int, given: list[str]) -> subprocess.CompletedProcess[str]:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -32,9 +34,23 @@ def test_an_epoch_has_every_image_once_in_an_order_of_its_own() -> None:
     assert [sorted(each) for each in epochs] == [list(range(10))] * 3
     assert epochs[0] != epochs[1] != epochs[2]
     for step in steps:
-        together = {draw.position for draw in step.draws}
-        assert all(set(draw.partners) <= together for draw in step.draws)
         assert {draw.closing for draw in step.draws} == {step.epoch == 2}
+
+
+@pytest.mark.parametrize("nominal_batch", [1, 4, 10])
+def test_partners_are_any_other_images_of_the_data_set(nominal_batch: int) -> None:
+    steps = list(replace(plan(epochs=40), nominal_batch=nominal_batch).steps(0))
+    partners = np.array([(d.position, *d.partners) for step in steps for d in step.draws])  # (n, 5)
+    for position in range(10):
+        met = partners[partners[:, 0] == position, 1:].ravel()
+        values, counts = np.unique(met, return_counts=True)
+        assert values.tolist() == [other for other in range(10) if other != position]
+        assert counts.min() > 160 / 9 / 3  # 160 partners, each other image as often
+
+
+def test_the_only_image_is_its_own_partner() -> None:
+    (step,) = replace(plan(epochs=1), size=1).steps(0)
+    assert step.draws[0].partners == (0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(("epoch", "position"), [(0, 4), (1, 0), (1, 8), (1, 10), (2, 8)])
@@ -68,18 +84,31 @@ def test_scales_are_the_papers() -> None:
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 16])
 def test_the_shares_of_all_processes_make_up_the_step(world: int, batch_size: int) -> None:
     for step in plan().steps(2):
-        seen = []
+        seen, counts = [], set()
         for rank in range(world):
             parts = micro_batches(step, batch_size, rank=rank, world=world)
             assert [part.is_last for part in parts] == [False] * (len(parts) - 1) + [True]
+            counts.add(len(parts))
             sizes = [len(part.draws) for part in parts]
             assert max(sizes) <= batch_size
             assert max(sizes) - min(sizes) <= 1
-            seen += [draw for part in parts if part.weight for draw in part.draws]
+            seen += [draw for part in parts for draw in part.draws]
         assert sorted(seen) == sorted(step.draws)
+        assert len(counts) == 1
 
 
-def test_a_process_without_a_share_computes_one_image_that_does_not_count() -> None:
+@pytest.mark.parametrize(
+    ("batch_size", "sizes"),
+    [(2, [[2, 1, 2], [1, 2, 1]]), (1, [[1] * 5, [1, 1, 0, 1, 1]]), (5, [[5], [4]])],
+)
+def test_all_processes_have_as_many_parts(batch_size: int, sizes: list[list[int]]) -> None:
+    nine = replace(plan(), size=9, nominal_batch=9)
+    step = next(nine.steps(0))
+    shares = [micro_batches(step, batch_size, rank=rank, world=2) for rank in (0, 1)]
+    assert [[len(part.draws) for part in parts] for parts in shares] == sizes
+
+
+def test_a_process_without_a_share_has_an_empty_part() -> None:
     last = list(plan().steps(0))[2]
     (part,) = micro_batches(last, 4, rank=2, world=3)
-    assert (len(part.draws), part.weight, part.is_last) == (1, 0.0, True)
+    assert (part.draws, part.is_last) == ((), True)

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from tests.datasets import picture, write_dataset
 from yolov2.cli import main
 from yolov2.data.description import read_description
-from yolov2.data.disk_cache import HEADER_BYTES, Disk
+from yolov2.data.disk_cache import Disk
 from yolov2.data.pixels import read_pixels
 from yolov2.data.table import IMAGES_FILE, LabelTables
 from yolov2.evaluation.detections_file import read_detections
@@ -413,17 +413,18 @@ def test_json_without_end_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "pixels",
     [
-        np.array([0, -3, -3], "<i8").tobytes() + bytes(27),
+        np.array([-3, -3], "<i8").tobytes() + bytes(27),
+        np.array([2**62, 2**62], "<i8").tobytes() + bytes(27),
         pickle.dumps("pixels"),
         b"",
     ],
-    ids=["negative", "pickle", "empty"],
+    ids=["negative", "absurd", "pickle", "empty"],
 )
 def test_a_foreign_file_in_the_cache_is_made_anew(tmp_path: Path, pixels: bytes) -> None:
     image = tmp_path / "a.png"
     image.write_bytes(picture(5, 3, "PNG"))
-    cache = Disk([image], [(3, 5)], tmp_path / "cache")
+    cache = Disk([image], [(3, 5)], ["md5"], tmp_path / "cache", print)
     cache(0)
     (file,) = (tmp_path / "cache").iterdir()
-    file.write_bytes(file.read_bytes()[: HEADER_BYTES - 16] + pixels[8:])
+    file.write_bytes(file.read_bytes()[:32] + pixels)  # after what stands for the image
     np.testing.assert_array_equal(cache(0), read_pixels(image))

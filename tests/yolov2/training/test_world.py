@@ -1,6 +1,7 @@
 """Several processes train as one."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from yolov2.network.checkpoint import read_checkpoint
+from yolov2.training.world import World
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 FROZEN = {"FROZEN_STATISTICS": "1"}
@@ -69,6 +71,12 @@ def test_more_processes_than_images_of_a_step(tmp_path: Path) -> None:
     assert torch.allclose(weights(one), weights(three), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
+def test_a_compiled_network_in_more_processes_than_images_of_a_step(tmp_path: Path) -> None:
+    settings = ("epochs=1", "batch_size=3", "compile=true", "multi_scale.every=0")
+    assert "step 2\n" in finish(start(tmp_path, *settings, processes=3))
+
+
 def test_terminated_processes_go_on(tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     finish(start(whole, "epochs=4", processes=2, **FROZEN))
@@ -80,6 +88,44 @@ def test_terminated_processes_go_on(tmp_path: Path) -> None:
     assert 3 <= read_checkpoint(cut / "run" / "last.pt")["training"]["at"]["step"] < 8
     finish(start(cut, "epochs=4", processes=2, **FROZEN))
     assert torch.allclose(weights(whole), weights(cut), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("processes", [3, pytest.param(4, marks=pytest.mark.slow)])
+def test_a_training_that_is_taken_up_ends_bit_for_bit_the_same(
+    tmp_path: Path, processes: int
+) -> None:
+    # steps of five images, of which every process has one: two sums are equal in any order;
+    # AdamW, because it makes the last bit of a gradient visible in the weights
+    settings = ("batch_size=5", "nominal_batch=5", "optimizer=adamw", "checkpoint.keep=99")
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    finish(start(whole, *settings, "checkpoint.every_steps=1", processes=processes))
+    (cut / "run").mkdir(parents=True)
+    shutil.copy(whole / "run" / "step-00000001.pt", cut / "run" / "last.pt")
+    finish(start(cut, *settings, processes=processes))
+    assert read_checkpoint(cut / "run" / "last.pt")["training"]["at"]["step"] == 4
+    assert torch.equal(weights(whole), weights(cut))
+
+
+@pytest.mark.parametrize("batch_size", [4, 2])
+def test_statistics_over_all_processes_of_an_uneven_step(tmp_path: Path, batch_size: int) -> None:
+    # an epoch is a step of nine images and one of a single image: 5 and 4, then 1 and 0 of them,
+    # two or one at a time. Exact sums and small steps, for rounding errors grow fast here: they
+    # take a fifth of the tolerance, and statistics of each process alone 480 times as much as it
+    settings = ("nominal_batch=9", "channels_last=false", "lr=0.0001", "augment.augment_on=device")
+    settings = (*settings, f"batch_size={batch_size}")
+    one, two = tmp_path / "one", tmp_path / "two"
+    both = [
+        start(one, *settings),
+        start(two, *settings, "sync_batch_norm=true", processes=2, SUMMED_STATISTICS="1"),
+    ]
+    for process in both:
+        finish(process)
+    assert torch.allclose(weights(one), weights(two), rtol=1e-2, atol=1e-4)
+
+
+def test_synchronised_batch_norm_needs_cuda() -> None:
+    with pytest.raises(ValueError, match="sync_batch_norm needs CUDA cards, and the device is cpu"):
+        World(size=2).synchronised(torch.nn.Module(), torch.device("cpu"))
 
 
 @pytest.mark.gpu

@@ -29,9 +29,9 @@ demo: $(STAMP) .dvc/plots_offline.html ## the whole pipeline as the DVC experime
 	@# a second demo replaces the first; an older commit's would make the name ambiguous
 	@git for-each-ref --format='delete %(refname)' 'refs/exps/*/*/demo' | git update-ref --stdin
 	@$(GIT_IDENTITY) $(BIN)/dvc --wait-for-lock exp run --name demo
-	@$(BIN)/python -m pipeline.register
+	@$(BIN)/pipeline register
 	@# 3: refused, because the champion is better; that is an answer, not an error
-	@$(BIN)/python -m pipeline.promote || [ $$? -eq 3 ]
+	@$(BIN)/pipeline promote || [ $$? -eq 3 ]
 	@printf '%s\n' '' \
 	  'reports/                 what to read: validation, anchors, curves, mAP, pictures, exports' \
 	  'models/                  best.pt, and exported/: model.onnx and others' \
@@ -55,7 +55,7 @@ lint: $(STAMP) ## format, rules and types
 	$(BIN)/mypy
 
 ui: $(STAMP) ## MLflow's pages on http://127.0.0.1:5000 (PORT=...)
-	@PORT=$(PORT) $(BIN)/python -m pipeline.views
+	@PORT=$(PORT) $(BIN)/pipeline views
 	@case "$$MLFLOW_TRACKING_URI" in \
 	  http*) echo 'MLFLOW_TRACKING_URI names a server: open that address in a browser.' ;; \
 	  *) echo 'http://127.0.0.1:$(PORT) ("Model training" has the runs). Ctrl-C ends it.'; \
@@ -66,7 +66,7 @@ ui: $(STAMP) ## MLflow's pages on http://127.0.0.1:5000 (PORT=...)
 	esac
 
 serve: $(STAMP) ## the champion answers on http://127.0.0.1:5001/invocations (PORT=...)
-	@exec $(BIN)/python -m pipeline.serve $(if $(filter-out file,$(origin PORT)),--port $(PORT))
+	@exec $(BIN)/pipeline serve $(if $(filter-out file,$(origin PORT)),--port $(PORT))
 
 bench: $(STAMP) ## the measurements of benchmarks/, each prints a table (BENCH=name: that one)
 	@found=no; for file in benchmarks/$(or $(BENCH),*).py; do \
@@ -104,4 +104,4 @@ $(STAMP): requirements.lock
 	rm -f .venv/installed-* && touch $@
 
 .dvc/plots_offline.html: $(STAMP)
-	@$(BIN)/python -m pipeline.plots_page
+	@$(BIN)/pipeline plots

@@ -19,13 +19,13 @@ from typing import Any
 from unittest.mock import patch
 
 from pipeline import train
-from pipeline.delivery import Delivery
 from pipeline.params.schema import TrackingConfig
-from pipeline.stage import TELEMETRY_OFF
-from pipeline.tracking import open_training_run
+from pipeline.running.entry import TELEMETRY_OFF
+from pipeline.tracking.delivery import Delivery
+from pipeline.tracking.runs import open_training_run
 from tests.pipeline.servers import free_port, start_tracking, stop
+from tests.pipeline.small_training import make_workspace
 from tests.pipeline.tracked import KEY, identity, leave_tables
-from tests.pipeline.workspace import make_workspace
 
 DEMO_SIZE = {
     "model.image_size": 128,

@@ -2,7 +2,7 @@
 
     python -m flows.promotion [--version N]
 
-The same decision as ``python -m pipeline.promote``, with retries, notices and Prefect's pages.
+The same decision as ``pipeline promote``, with retries, notices and Prefect's pages.
 With ``flows.approval`` and a Prefect server (``make schedule``, or a worker) the run waits for a
 person's answer; without one the version stays challenger.
 """
@@ -16,15 +16,15 @@ from typing import Any
 from prefect import State, flow
 from prefect.states import Cancelled, Failed
 
-from flows.commands import StageError
-from flows.decision import settle
-from flows.start import SCHEDULER_VARIABLE, run_once
-from flows.telling import tell_of_failure
-from flows.work import pull_shared, workplace
-from flows.workspace import WorkspaceBusyError
-from pipeline.leash import end_with
+from flows.people.decision import settle
+from flows.people.telling import tell_of_failure
+from flows.server.start import SCHEDULER_VARIABLE, run_once
+from flows.steps.commands import StageError
+from flows.steps.work import pull_shared, workplace
+from flows.steps.workspace import WorkspaceBusyError
 from pipeline.params.schema import load
-from pipeline.stage import run_stage
+from pipeline.running.entry import run_stage
+from pipeline.running.leash import end_with
 
 
 @flow(

@@ -24,14 +24,14 @@ from flows.left_behind import close_all
 from flows.promotion import promotion
 from flows.retraining import retraining
 from flows.sensor import watch
-from flows.server import ServerConfig, use_prefect_api
-from flows.start import SCHEDULER_VARIABLE
+from flows.server.api import ServerConfig, use_prefect_api
+from flows.server.start import SCHEDULER_VARIABLE
+from flows.server.unattended import catch_up
 from flows.sweep import sweep
 from flows.training import training
-from flows.unattended import catch_up
-from pipeline.params.flows_config import ScheduleConfig
+from pipeline.params.flows import ScheduleConfig
 from pipeline.params.schema import load
-from pipeline.stage import run_stage
+from pipeline.running.entry import run_stage
 
 ON_DEMAND = "on-demand"
 DECISION = "decision"

@@ -29,13 +29,13 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import StateType
 from prefect.exceptions import PrefectException
 
-from flows.incoming import READY, arrived
-from flows.runs import TAKEN_UP
-from flows.start import SCHEDULER_VARIABLE
-from flows.workspace import in_use
-from pipeline.leash import end_with
+from flows.server.runs import TAKEN_UP
+from flows.server.start import SCHEDULER_VARIABLE
+from flows.steps.incoming import READY, arrived
+from flows.steps.workspace import in_use
 from pipeline.params.schema import load
-from pipeline.stage import run_stage
+from pipeline.running.entry import run_stage
+from pipeline.running.leash import end_with
 
 AT_WORK = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 Mark = tuple[str, float]

@@ -18,20 +18,20 @@ from prefect import State, flow, get_run_logger
 from prefect.artifacts import create_image_artifact, create_table_artifact
 from prefect.states import Completed, Failed
 
-from flows.commands import StageError, stage_environment
-from flows.report import as_url
-from flows.runs import take_up
-from flows.start import SCHEDULER_VARIABLE, run_once
-from flows.trials import Trials
-from flows.workspace import one_of_several
-from pipeline.leash import end_with
+from flows.people.report import as_url
+from flows.server.runs import take_up
+from flows.server.start import SCHEDULER_VARIABLE, run_once
+from flows.steps.commands import StageError, stage_environment
+from flows.steps.workspace import one_of_several
+from flows.trials.series import Trials
 from pipeline.params.schema import load
 from pipeline.paths import REPORTS
-from pipeline.stage import run_stage
+from pipeline.running.entry import run_stage
+from pipeline.running.leash import end_with
 from pipeline.sweep import study as sweeps
 from pipeline.sweep.contact import Contact
 from pipeline.sweep.space import KINDS, check, parse
-from pipeline.worktree import read_work_tree
+from pipeline.workspace.git import read_work_tree
 
 if TYPE_CHECKING:
     from optuna import Study

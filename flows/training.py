@@ -18,17 +18,17 @@ from prefect import State, flow
 from prefect.states import Cancelled, Completed, Failed
 from ruamel.yaml import YAML
 
-from flows.commands import StageError, Workplace
-from flows.copies import own_copy
-from flows.report import headline, publish
-from flows.runs import take_up
-from flows.start import SCHEDULER_VARIABLE, run_once
-from flows.work import pull_shared, push_shared, register_model, run_stages, workplace
-from flows.workspace import WorkspaceBusyError, one_of_several
-from pipeline.leash import end_with
-from pipeline.params.flows_config import FlowsConfig
+from flows.people.report import headline, publish
+from flows.server.runs import take_up
+from flows.server.start import SCHEDULER_VARIABLE, run_once
+from flows.steps.commands import StageError, Workplace
+from flows.steps.copies import own_copy
+from flows.steps.work import pull_shared, push_shared, register_model, run_stages, workplace
+from flows.steps.workspace import WorkspaceBusyError, one_of_several
+from pipeline.params.flows import FlowsConfig
 from pipeline.params.schema import load
-from pipeline.stage import run_stage
+from pipeline.running.entry import run_stage
+from pipeline.running.leash import end_with
 
 
 @flow(name="training", on_crashed=[take_up])

@@ -4,7 +4,7 @@ import json
 
 from pipeline import paths
 from pipeline.params.schema import load
-from pipeline.stage import run_stage
+from pipeline.running.entry import run_stage
 from yolov2.data.anchor_report import anchor_table, save_anchor_plot
 from yolov2.data.anchors import choose_anchors
 from yolov2.data.table import LabelTables

@@ -25,12 +25,12 @@ from PIL import Image
 from sklearn.datasets import load_digits, load_sample_images
 from tqdm import tqdm
 
-from pipeline.digit_ink import glyph
-from pipeline.digit_scenes import Material, Scene, compose_scene
 from pipeline.params.schema import DigitsConfig, load
-from pipeline.stage import run_stage
-from yolov2.config import DataConfig
-from yolov2.section import require_between
+from pipeline.running.entry import run_stage
+from pipeline.scenes.ink import glyph
+from pipeline.scenes.scene import Material, Scene, compose_scene
+from yolov2.config.data import DataConfig
+from yolov2.config.section import require_between
 
 DIGITS = Path("data/digits")
 SPLITS = ("train", "val", "test")
@@ -71,7 +71,7 @@ What scikit-learn says about the photographs, word for word:
 # the same for every other data set, so that DVC keeps it once
 NOTE = """\
 No scenes: params.yaml names another data set (data.config).
-`python -m pipeline.params use demo` and `dvc repro` make them, or take them from DVC's cache.
+`pipeline params use demo` and `dvc repro` make them, or take them from DVC's cache.
 """
 
 
@@ -150,7 +150,7 @@ def write_data_set(folder: Path, config: DigitsConfig) -> None:
 def wanted_by(data: DataConfig) -> bool:
     """Whether the data set may hold the scenes: DVC watches a folder with them, or in them.
 
-    That is the embedded data set itself, or what ``python -m pipeline.data add`` makes of it.
+    That is the embedded data set itself, or what ``pipeline data add`` makes of it.
     """
     watched = Path(os.path.abspath(Path(data.config).parent / data.root))
     scenes = Path(os.path.abspath(DIGITS))

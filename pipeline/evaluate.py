@@ -13,12 +13,12 @@ from typing import Any
 from tqdm import tqdm
 
 from pipeline import paths
-from pipeline.identity import collect_identity
+from pipeline.labels import check_split
 from pipeline.params.schema import Params, load
-from pipeline.splits import check_split
-from pipeline.stage import run_stage
-from pipeline.tracking import check_reachable, log_evaluation
-from yolov2.config import caution
+from pipeline.running.entry import run_stage
+from pipeline.tracking.identity import collect_identity
+from pipeline.tracking.runs import check_reachable, log_evaluation
+from yolov2.config.evaluate import caution
 from yolov2.data.description import read_description
 from yolov2.data.table import LabelTables
 from yolov2.detection.detections import Detections
@@ -31,7 +31,7 @@ from yolov2.evaluation.evaluate import (
 )
 from yolov2.evaluation.matches import match
 from yolov2.evaluation.metrics import Evaluation
-from yolov2.evaluation.report import write_report
+from yolov2.evaluation.report.files import write_report
 from yolov2.evaluation.thresholds import best_thresholds, write_thresholds
 from yolov2.runtime.model_file import open_model
 from yolov2.runtime.thresholds import file_hash

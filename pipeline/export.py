@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import paths
-from pipeline.identity import collect_identity
+from pipeline.labels import check_split
 from pipeline.params.schema import Params, load
-from pipeline.splits import check_split
-from pipeline.stage import run_stage
-from pipeline.tracking import check_reachable, log_export
+from pipeline.running.entry import run_stage
+from pipeline.tracking.identity import collect_identity
+from pipeline.tracking.runs import check_reachable, log_export
 from yolov2.data.description import read_description
 from yolov2.data.table import LabelTables
 from yolov2.export.artefacts import Places, export_checkpoint
 from yolov2.export.evidence import evidence_of
 from yolov2.export.report import describe, export_report, export_table
-from yolov2.run_folder import write_json, write_text
+from yolov2.runs.folder import write_json, write_text
 from yolov2.runtime.thresholds import read_thresholds
 
 

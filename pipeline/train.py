@@ -18,13 +18,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from pipeline import paths
-from pipeline.delivery import Delivery
-from pipeline.identity import collect_identity
-from pipeline.params.schema import Params, load
-from pipeline.splits import check_split
-from pipeline.stage import run_stage
-from pipeline.tracking import check_reachable, open_training_run
-from pipeline.training_folder import (
+from pipeline.checkpoints import (
     LOGGED,
     RUN,
     checkpoint_root,
@@ -32,16 +26,22 @@ from pipeline.training_folder import (
     forget_old_trainings,
     logged,
 )
-from pipeline.training_run import WEIGHTS_TAG
-from yolov2.data.dataset import DetectionDataset
+from pipeline.labels import check_split
+from pipeline.params.schema import Params, load
+from pipeline.running.entry import run_stage
+from pipeline.tracking.delivery import Delivery
+from pipeline.tracking.identity import collect_identity
+from pipeline.tracking.runs import check_reachable, open_training_run
+from pipeline.tracking.training import WEIGHTS_TAG
+from yolov2.data.batches.dataset import DetectionDataset
+from yolov2.data.batches.plan import first_draws
 from yolov2.data.description import read_description
-from yolov2.data.plan import first_draws
 from yolov2.data.table import LabelTables
 from yolov2.detection.contact_sheet import contact_sheet
-from yolov2.inputs import TrainingInputs
 from yolov2.network.device import resolve_device
-from yolov2.run_folder import BEST, HASHES, HISTORY, LAST, SPEED, STEPS, write_json
-from yolov2.runs import finished, train_run
+from yolov2.runs.folder import BEST, HASHES, HISTORY, LAST, SPEED, STEPS, write_json
+from yolov2.runs.inputs import TrainingInputs
+from yolov2.runs.run import finished, train_run
 from yolov2.training.curves import plot_training_curves
 from yolov2.training.reports import EpochReport, Notice, Saved, describe
 

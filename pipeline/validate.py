@@ -14,16 +14,16 @@ from typing import Any
 from tqdm import tqdm
 
 from pipeline import paths
-from pipeline.data_docs import make_self_contained
-from pipeline.expectations import render_page, run_expectations
+from pipeline.labels import check_train
 from pipeline.params.schema import Params, load
-from pipeline.splits import check_train
-from pipeline.stage import run_stage
-from pipeline.validation_report import Outcome, advice, front_page, report
-from yolov2.data.checks import judge
+from pipeline.running.entry import run_stage
+from pipeline.validation.data_docs import make_self_contained
+from pipeline.validation.expectations import render_page, run_expectations
+from pipeline.validation.report import Outcome, advice, front_page, report
 from yolov2.data.description import check_watched, read_description
-from yolov2.data.problems import DataError, Problem, errors, format_notes, format_problems
-from yolov2.data.raw_tables import read_raw_tables
+from yolov2.data.labels.checks import judge
+from yolov2.data.labels.problems import DataError, Problem, errors, format_notes, format_problems
+from yolov2.data.labels.raw_tables import read_raw_tables
 
 
 def main() -> None:

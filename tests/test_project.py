@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from pipeline.stage import TELEMETRY_OFF
+from pipeline.running.entry import TELEMETRY_OFF
 
 ROOT = Path(__file__).resolve().parents[1]
 

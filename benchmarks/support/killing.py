@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tests.pipeline.workspace import (
+from tests.pipeline.small_training import (
     make_workspace,
     start_stage,
 )

@@ -1,4 +1,4 @@
-"""``python -m pipeline.params``: write a preset into ``params.yaml``, or check what is there."""
+"""``pipeline params``: write a preset into ``params.yaml``, or check what is there."""
 
 import argparse
 from collections.abc import Sequence
@@ -8,24 +8,25 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from pipeline.labels import check_train, without
 from pipeline.params.presets import DEMO, FULL, render
 from pipeline.params.schema import Params, load
 from pipeline.paths import PARAMS
-from pipeline.splits import check_train, without
-from pipeline.stage import run_stage
-from yolov2.config import DataConfig, caution
+from pipeline.running.entry import run_stage
+from yolov2.config.data import DataConfig
+from yolov2.config.evaluate import caution
+from yolov2.config.section import require_between
 from yolov2.data.description import DataDescription, read_description, root_seen_from
-from yolov2.data.problems import format_notes
-from yolov2.run_folder import write_text
-from yolov2.section import require_between
+from yolov2.data.labels.problems import format_notes
+from yolov2.runs.folder import write_text
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line and do it."""
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline.params",
+        prog="pipeline params",
         description="Write a preset into params.yaml, or check the file that is there.",
-        epilog="example: python -m pipeline.params use own --data ../blood/data.yaml --hours 3",
+        epilog="example: pipeline params use own --data ../blood/data.yaml --hours 3",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     use = commands.add_parser(

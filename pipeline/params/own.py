@@ -14,14 +14,15 @@ import numpy as np
 from pipeline.params.presets import OWN
 from pipeline.params.schema import Params
 from pipeline.params.timing import Timing, in_words
-from yolov2.config import STRIDE, ModelConfig, ValidateConfig
-from yolov2.data.checks import load_tables
+from yolov2.config.data import ValidateConfig
+from yolov2.config.model import STRIDE, ModelConfig
+from yolov2.config.section import require
+from yolov2.config.train import TrainConfig
 from yolov2.data.description import DataDescription
-from yolov2.data.problems import count_kinds
-from yolov2.data.raw_tables import Progress
+from yolov2.data.labels.checks import load_tables
+from yolov2.data.labels.problems import count_kinds
+from yolov2.data.labels.raw_tables import Progress
 from yolov2.data.table import LabelTables
-from yolov2.section import require
-from yolov2.train_config import TrainConfig
 
 LOOKED_AT = 2000
 """Images of a split that are read to choose by: evenly spread, so that it takes seconds."""

@@ -13,11 +13,12 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
-from pipeline.params.promote_config import PromoteConfig
+from pipeline.params.promotion import PromoteConfig
 from pipeline.params.schema import Params
-from yolov2.augment_config import AugmentConfig
-from yolov2.config import DataConfig, ModelConfig
-from yolov2.train_config import CheckpointConfig, LossConfig, MultiScaleConfig, TrainConfig
+from yolov2.config.augment import AugmentConfig
+from yolov2.config.data import DataConfig
+from yolov2.config.model import ModelConfig
+from yolov2.config.train import CheckpointConfig, LossConfig, MultiScaleConfig, TrainConfig
 
 FULL = Params()
 OWN = Params(
@@ -75,18 +76,18 @@ HEADER = {
     "demo": """\
 # Every number that a person may want to change, a section per stage (README, "Parameters").
 # This is the small preset `demo`: the embedded digits on two CPU cores, in minutes.
-# For an own data set: python -m pipeline.params use own --data path/to/data.yaml
+# For an own data set: pipeline params use own --data path/to/data.yaml
 """,
     "own": """\
 # Every number that a person may want to change, a section per stage (README, "Parameters").
 # This is the preset `own`: a recipe for own data and random weights, its sizes and epochs chosen
-# for these images and this machine by `python -m pipeline.params use own`.
-# Back to the small demonstration: python -m pipeline.params use demo
+# for these images and this machine by `pipeline params use own`.
+# Back to the small demonstration: pipeline params use demo
 """,
     "full": """\
 # Every number that a person may want to change, a section per stage (README, "Parameters").
 # This is the preset `full`: the published recipe, for an own data set, best on a GPU.
-# Back to the small demonstration: python -m pipeline.params use demo
+# Back to the small demonstration: pipeline params use demo
 """,
 }
 

@@ -13,19 +13,15 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
-from pipeline.params.flows_config import FlowsConfig, ScheduleConfig
-from pipeline.params.promote_config import PromoteConfig
+from pipeline.params.flows import FlowsConfig, ScheduleConfig
+from pipeline.params.promotion import PromoteConfig
 from pipeline.paths import PARAMS
-from yolov2.config import (
-    AnchorsConfig,
-    DataConfig,
-    EvaluateConfig,
-    ModelConfig,
-    ValidateConfig,
-)
-from yolov2.export_config import ExportConfig
-from yolov2.section import Section, require, require_between
-from yolov2.train_config import TrainConfig
+from yolov2.config.data import AnchorsConfig, DataConfig, ValidateConfig
+from yolov2.config.evaluate import EvaluateConfig
+from yolov2.config.export import ExportConfig
+from yolov2.config.model import ModelConfig
+from yolov2.config.section import Section, require, require_between
+from yolov2.config.train import TrainConfig
 from yolov2.yaml_aliases import cut, refuse_bombs
 
 NAME_BYTES = 180
@@ -122,7 +118,7 @@ def load(path: Path = PARAMS) -> Params:
     except FileNotFoundError:
         raise ValueError(
             f"{path} not found: run from the repository's root, or write one with"
-            " `python -m pipeline.params use demo`"
+            " `pipeline params use demo`"
         ) from None
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not a UTF-8 text file") from None

@@ -1,4 +1,4 @@
-"""``python -m pipeline.sweep.report NAME``: what a sweep has found so far.
+"""``pipeline sweep NAME``: what a sweep has found so far.
 
 A table of its trials and pictures in ``reports/sweeps/NAME/``, and the same in MLflow, where each
 trial's run is told which trial it was. May be asked for while the sweep is at work.
@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import pandas as pd
 
-from pipeline.mlflow_connection import connect
 from pipeline.params.schema import load
 from pipeline.paths import REPORTS
-from pipeline.stage import run_stage
+from pipeline.running.entry import run_stage
 from pipeline.sweep import study as sweeps
-from pipeline.tracking import log_report
+from pipeline.tracking.connection import connect
+from pipeline.tracking.runs import log_report
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -34,7 +34,7 @@ REPORTED = "reported"
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the pages, tell MLflow, and print the best settings."""
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline.sweep.report",
+        prog="pipeline sweep",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -8,8 +8,8 @@ import warnings
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pipeline import store_address
-from pipeline.store_address import TrackingError, plainly, without_password
+from pipeline.tracking import address as store_address
+from pipeline.tracking.address import TrackingError, plainly, without_password
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.sweep.space import Space, at_present
 from pipeline.sweep.store import open_store
-from pipeline.worktree import WorkTree
+from pipeline.workspace.git import WorkTree
 
 if TYPE_CHECKING:
     from optuna import Study

@@ -33,7 +33,7 @@ def write(file, content):
 
 behaviour = Path("behaviour.txt").read_text().split()[0]
 if behaviour == "flaky" and not Path("tried.txt").exists():
-    from pipeline.stage import run_stage
+    from pipeline.running.entry import run_stage
 
     Path("tried.txt").write_text("once")
     def main():
@@ -93,7 +93,7 @@ sys.exit(0 if verdict == "promoted" else 3)
 DATA = """\
 import errno, os, shutil, signal, sys
 from pathlib import Path
-from pipeline.stage import run_stage
+from pipeline.running.entry import run_stage
 
 folder = Path(sys.argv[2])
 

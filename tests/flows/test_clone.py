@@ -10,7 +10,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.flows.programs import wait_for
-from tests.flows.test_copies import repository, run
+from tests.flows.steps.test_copies import repository, run
 from tests.flows.test_faults import start_server
 from tests.pipeline.servers import free_port
 

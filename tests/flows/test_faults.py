@@ -15,7 +15,7 @@ from tests.pipeline.servers import free_port
 FILL = """\
 from pathlib import Path
 
-from pipeline.stage import run_stage
+from pipeline.running.entry import run_stage
 
 def main():
     Path("small/weights").write_bytes(bytes(4_000_000))
@@ -30,8 +30,8 @@ run_stage(main)
 """
 
 REGISTER = """\
-from pipeline.mlflow_connection import connect
-from pipeline.stage import run_stage
+from pipeline.tracking.connection import connect
+from pipeline.running.entry import run_stage
 
 run_stage(lambda: print("registered in", connect("trial").uri) and None)
 """
@@ -134,7 +134,7 @@ def start_server(
             stdout=log,
             stderr=log,
         )
-    from flows.server import is_healthy
+    from flows.server.api import is_healthy
 
     wait_for(lambda: is_healthy(port), 120, workspace)
     return server

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.flows.test_copies import repository, run
+from tests.flows.steps.test_copies import repository, run
 
 __all__ = ["repository"]
 

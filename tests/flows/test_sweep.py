@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from flows.commands import StageError
-from flows.trials import _ours
+from flows.steps.commands import StageError
+from flows.trials.series import _ours
 from tests.flows.programs import family, recorded, survivors, wait_for
 
 WORK = """\

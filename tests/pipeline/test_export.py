@@ -13,11 +13,11 @@ from PIL import Image
 from pipeline import export
 from tests.pipeline.tracked import KEY
 from tests.tables import make_tables
+from yolov2.config.export import ExportConfig
 from yolov2.export import artefacts
 from yolov2.export.evidence import Evidence, spread
 from yolov2.export.formats import FORMATS
 from yolov2.export.onnx_graph import ExportError
-from yolov2.export_config import ExportConfig
 from yolov2.network.checkpoint import load_detector, save_checkpoint
 from yolov2.network.decode import DecodedYOLOv2
 from yolov2.network.yolov2 import YOLOv2

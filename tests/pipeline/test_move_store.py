@@ -14,9 +14,9 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
-from pipeline.move_store import main, snapshot, with_password
-from pipeline.store_address import TrackingError
-from pipeline.store_copy import move
+from deploy.move_store import main, snapshot, with_password
+from deploy.store_copy import move
+from pipeline.tracking.address import TrackingError
 from tests.services.postgres import binaries, running_postgres
 
 SERVER = binaries()
@@ -117,7 +117,7 @@ def test_a_failed_move_leaves_the_target_empty(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken, snapshot(store) as copy:
-        broken.setattr("pipeline.store_copy._set_sequences", cut_off)
+        broken.setattr("deploy.store_copy._set_sequences", cut_off)
         with pytest.raises(KeyboardInterrupt):
             move(copy, target, {})
     assert MlflowClient(target).get_experiment_by_name("x") is None
@@ -146,7 +146,7 @@ def postgres() -> Iterator[str]:
 @pytest.mark.services
 def test_to_a_real_postgresql_which_counts_on(store: Path, postgres: str) -> None:
     before = content(f"sqlite:///{store}")
-    command = [sys.executable, "-m", "pipeline.move_store", "--to", postgres]
+    command = [sys.executable, "-m", "deploy.move_store", "--to", postgres]
     root = Path(__file__).resolve().parents[2]
     own = os.environ | {"PYTHONPATH": str(root)}
     done = subprocess.run(command, cwd=store.parent, env=own, capture_output=True, text=True)
@@ -166,7 +166,7 @@ def test_to_a_real_postgresql_which_counts_on(store: Path, postgres: str) -> Non
 
 KILLED = """\
 import os, signal, sys
-from pipeline import move_store, store_copy
+from deploy import move_store; from deploy import store_copy
 store_copy._set_sequences = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 move_store.main(sys.argv[1:])
 """

@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 
 from pipeline import paths, train
-from pipeline.delivery import Delivery
-from pipeline.mlflow_store import Store
-from pipeline.store_address import TrackingError
-from pipeline.training_folder import forget_old_trainings
+from pipeline.checkpoints import forget_old_trainings
+from pipeline.tracking.address import TrackingError
+from pipeline.tracking.delivery import Delivery
+from pipeline.tracking.store import Store
 from tests.pipeline import tracked
-from tests.pipeline.workspace import (
+from tests.pipeline.small_training import (
     checkpoint_folder,
     make_workspace,
     start_stage,

@@ -13,17 +13,17 @@ import pytest
 from PIL import Image
 
 from pipeline import paths
-from pipeline.data_docs import make_self_contained
-from pipeline.expectations import run_expectations
-from pipeline.splits import check_split
+from pipeline.labels import check_split
 from pipeline.validate import main
+from pipeline.validation.data_docs import make_self_contained
+from pipeline.validation.expectations import run_expectations
 from tests.datasets import picture, write_dataset
 from yolov2 import cli
-from yolov2.config import EdgePolicy, ValidateConfig
-from yolov2.data.checks import judge
+from yolov2.config.data import EdgePolicy, ValidateConfig
 from yolov2.data.description import read_description
-from yolov2.data.problems import KINDS, DataError, Kind
-from yolov2.data.raw_tables import read_raw_tables
+from yolov2.data.labels.checks import judge
+from yolov2.data.labels.problems import KINDS, DataError, Kind
+from yolov2.data.labels.raw_tables import read_raw_tables
 from yolov2.data.table import LabelTables
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,10 +9,10 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from pipeline import paths
-from pipeline.identity import collect_identity
 from pipeline.params.schema import load
-from pipeline.stage import run_stage
-from pipeline.tracking import log_evaluation, log_export, open_training_run
+from pipeline.running.entry import run_stage
+from pipeline.tracking.identity import collect_identity
+from pipeline.tracking.runs import log_evaluation, log_export, open_training_run
 from tests.pipeline.tracked import write_json
 
 DVC_YAML = """\

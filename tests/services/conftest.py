@@ -21,7 +21,7 @@ WORK = """\
 import time
 from pathlib import Path
 
-from pipeline.stage import run_stage
+from pipeline.running.entry import run_stage
 from tests.pipeline.tracked import leave_result
 
 def main():

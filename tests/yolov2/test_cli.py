@@ -12,18 +12,14 @@ import pytest
 
 from tests.yolov2.scenes import CLASS_NAMES, squares
 from yolov2 import cli
-from yolov2.augment_config import AugmentConfig
 from yolov2.commands import detect, info
 from yolov2.commands.options import section_from
-from yolov2.config import (
-    AnchorsConfig,
-    DetectConfig,
-    EvaluateConfig,
-    ModelConfig,
-    ValidateConfig,
-)
-from yolov2.export_config import ExportConfig
-from yolov2.train_config import (
+from yolov2.config.augment import AugmentConfig
+from yolov2.config.data import AnchorsConfig, ValidateConfig
+from yolov2.config.evaluate import DetectConfig, EvaluateConfig
+from yolov2.config.export import ExportConfig
+from yolov2.config.model import ModelConfig
+from yolov2.config.train import (
     CheckpointConfig,
     FailureConfig,
     LossConfig,

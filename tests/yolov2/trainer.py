@@ -17,12 +17,12 @@ from torch import nn
 
 from tests.yolov2.scenes import squares
 from tests.yolov2.summed_batch_norm import summed
-from yolov2.augment_config import AugmentConfig
-from yolov2.config import ModelConfig
-from yolov2.inputs import TrainingInputs
-from yolov2.runs import train_run
+from yolov2.config.augment import AugmentConfig
+from yolov2.config.model import ModelConfig
+from yolov2.config.train import CheckpointConfig, MultiScaleConfig, TrainConfig
+from yolov2.runs.inputs import TrainingInputs
+from yolov2.runs.run import train_run
 from yolov2.termination import terminable
-from yolov2.train_config import CheckpointConfig, MultiScaleConfig, TrainConfig
 from yolov2.training.reports import EpochReport, Notice, Saved, StepReport
 from yolov2.training.world import World
 

@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 
 from yolov2.commands.options import add_data, add_section, section_from
-from yolov2.config import AnchorsConfig, ModelConfig
+from yolov2.config.data import AnchorsConfig
+from yolov2.config.model import ModelConfig
 
 SUMMARY = "find the anchors that fit a data set"
 DESCRIPTION = """\

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from yolov2.commands.evaluate_inputs import coco_images, read_shard, report_folder, require_one_way
 from yolov2.commands.options import add_data, add_device, add_section, section_from
-from yolov2.config import EvaluateConfig, caution
+from yolov2.config.evaluate import EvaluateConfig, caution
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -167,8 +167,8 @@ def _write(
     evaluated: "EvaluatedCheckpoint", config: EvaluateConfig, digests: dict[str, str], folder: Path
 ) -> None:
     from yolov2.evaluation.evaluate import write_metrics
-    from yolov2.evaluation.report import write_report
-    from yolov2.run_folder import EVALUATION, write_json
+    from yolov2.evaluation.report.files import write_report
+    from yolov2.runs.folder import EVALUATION, write_json
 
     evaluation = evaluated.evaluation
     write_metrics(evaluation, folder / METRICS)

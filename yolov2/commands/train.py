@@ -5,11 +5,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from yolov2.augment_config import AugmentConfig
 from yolov2.commands.augmentation import AUGMENT
 from yolov2.commands.options import add_data, add_device, add_section, section_from
-from yolov2.config import AnchorsConfig, ModelConfig
-from yolov2.train_config import (
+from yolov2.config.augment import AugmentConfig
+from yolov2.config.data import AnchorsConfig
+from yolov2.config.model import ModelConfig
+from yolov2.config.train import (
     CheckpointConfig,
     FailureConfig,
     LossConfig,
@@ -21,7 +22,7 @@ SUMMARY = "train a detector on a data set"
 DESCRIPTION = """\
 Train YOLOv2 from random weights. The run folder gets best.pt (highest AP on the val split),
 last.pt (to go on with --resume), history.csv, and parameters, environment and hashes, which
-`python -m pipeline.track import FOLDER` makes a tracked run of.
+`pipeline track import FOLDER` makes a tracked run of.
 
 The defaults are the published recipe for the full network: days on a CPU. A small data set is
 served by a small network: --width 0.25 --image-size 320.
@@ -151,8 +152,8 @@ def run(args: argparse.Namespace) -> int:
     report = choose_anchors(data.tables, AnchorsConfig(method=args.anchors), model.image_size)
 
     # late: mistakes in the data are shown before torch is loaded
-    from yolov2.inputs import TrainingInputs
-    from yolov2.runs import train_run
+    from yolov2.runs.inputs import TrainingInputs
+    from yolov2.runs.run import train_run
     from yolov2.termination import terminable
     from yolov2.training.reports import EpochReport, Notice, describe
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from yolov2.boxes import FloatArray
-from yolov2.config import DEFAULT_ANCHORS, STRIDE
+from yolov2.config.model import DEFAULT_ANCHORS, STRIDE
 from yolov2.data.anchors import AnchorReport
 
 DRAWN_BOXES = 20_000

@@ -16,10 +16,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from yolov2.boxes import ltwh_to_xyxy
+from yolov2.config.section import require
 from yolov2.detection.coco_entries import Entries, entries, objects, read_json
 from yolov2.detection.detections import Detections, GroundTruth
 from yolov2.evaluation.annotated import AnnotatedImages
-from yolov2.section import require
 
 WHAT = "COCO annotations"
 LISTS = ("images", "annotations", "categories")

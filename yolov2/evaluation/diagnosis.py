@@ -18,7 +18,7 @@ import pandas as pd
 
 from yolov2.boxes import FloatArray
 from yolov2.detection.detections import Detections, GroundTruth
-from yolov2.evaluation.hot import evaluator
+from yolov2.evaluation.hotcoco_eval import evaluator
 
 if TYPE_CHECKING:
     from hotcoco import COCOeval

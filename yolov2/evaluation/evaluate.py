@@ -7,16 +7,16 @@ from pathlib import Path
 
 import torch
 
-from yolov2.config import EvaluateConfig
-from yolov2.data.dataset import Batch, DetectionDataset
-from yolov2.data.loader import EvaluationLoader, Tell, silent
+from yolov2.config.evaluate import EvaluateConfig
+from yolov2.config.section import require
+from yolov2.data.batches.dataset import Batch, DetectionDataset
+from yolov2.data.batches.loader import EvaluationLoader, Tell, silent
 from yolov2.data.table import LabelTables
 from yolov2.detection.detections import Detections
 from yolov2.detection.predict import predict
 from yolov2.evaluation.annotated import AnnotatedImages, annotated_images
 from yolov2.evaluation.metrics import Evaluation, evaluate
 from yolov2.runtime.model_file import OpenedModel, open_model
-from yolov2.section import require
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from yolov2.section import require
+from yolov2.config.section import require
 
 THRESHOLDS = "thresholds.json"
 CONF_THRESHOLD = 0.5

@@ -7,13 +7,13 @@ from typing import Any
 
 from torch import Tensor
 
-from yolov2.data.dataset import Batch, DetectionDataset
-from yolov2.data.loader import Tell, load_batches
-from yolov2.data.plan import Step, micro_batches, training_plan
+from yolov2.config.train import TrainConfig
+from yolov2.data.batches.dataset import Batch, DetectionDataset
+from yolov2.data.batches.loader import Tell, load_batches
+from yolov2.data.batches.plan import Step, micro_batches, training_plan
 from yolov2.network.device import TooLittleMemoryError, is_out_of_memory
 from yolov2.network.yolov2 import YOLOv2
 from yolov2.termination import undisturbed
-from yolov2.train_config import TrainConfig
 from yolov2.training.memory import explain
 from yolov2.training.optimise import About, Optimiser
 from yolov2.training.position import Position

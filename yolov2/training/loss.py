@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
+from yolov2.config.train import LossConfig
 from yolov2.network.decode import decode_boxes
-from yolov2.train_config import LossConfig
 from yolov2.training.targets import Assignment, aligned_iou, assign, best_iou
 
 

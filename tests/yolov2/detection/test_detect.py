@@ -15,7 +15,7 @@ from tests.yolov2.detection.stand_in import (
     encoded,
     grey,
 )
-from yolov2.config import DetectConfig
+from yolov2.config.evaluate import DetectConfig
 from yolov2.detection.detect import Detector
 from yolov2.detection.detections import Detections
 from yolov2.runtime.thresholds import file_hash

@@ -8,15 +8,15 @@ from PIL import Image
 
 from tests.tables import make_tables
 from yolov2.boxes import Letterbox
-from yolov2.config import EvaluateConfig
-from yolov2.data.dataset import DetectionDataset
-from yolov2.data.loader import EvaluationLoader
+from yolov2.config.evaluate import EvaluateConfig
+from yolov2.data.batches.dataset import DetectionDataset
+from yolov2.data.batches.loader import EvaluationLoader
 from yolov2.detection.predict import predict
 from yolov2.evaluation.annotated import annotated_images
+from yolov2.evaluation.confusion import ImageScore
 from yolov2.evaluation.evaluate import evaluate_checkpoint, write_metrics
-from yolov2.evaluation.matching import ImageScore
 from yolov2.evaluation.metrics import evaluate
-from yolov2.evaluation.report import best_and_worst, write_report
+from yolov2.evaluation.report.files import best_and_worst, write_report
 from yolov2.evaluation.score import score_split
 from yolov2.network.checkpoint import save_checkpoint
 from yolov2.network.yolov2 import YOLOv2

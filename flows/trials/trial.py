@@ -1,0 +1,165 @@
+"""One trial of a sweep: the stages up to the training, in a working copy of its own, watched."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from prefect import State, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.states import Completed, Failed
+
+from flows.steps.commands import StageError, Workplace
+from flows.steps.copies import own_copy
+from flows.steps.stages import reproduce, stage_names
+from flows.steps.tasks import PASSING
+from flows.steps.work import workplace
+from pipeline.params.flows import FlowsConfig
+from pipeline.params.schema import load
+from pipeline.paths import HISTORY, PARAMS, TRAIN_RUN
+from pipeline.tracking.address import store_root
+from pipeline.workspace.git import WorkTree
+
+LAST_STAGE = "train"
+CHECKPOINTS = Path("checkpoints")
+STOPPED = "Stopped early"
+
+Judge = Callable[[int, float], bool]
+"""Told an epoch and its AP on the validation split; whether the trial is to go on."""
+
+
+class HopelessError(Exception):
+    """The training is worse than others were at this epoch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a trial gave: the best AP on the validation split, and the training's run in MLflow."""
+
+    ap: float
+    run_id: str
+    stopped: bool = False
+
+
+@dataclass(kw_only=True)
+class Watch:
+    """Reads a training's figures from its checkpoint folder whenever it says something."""
+
+    root: Path
+    parameters: dict[str, Any]
+    judge: Judge
+    since: float
+    seen: int = 0
+    best: float = field(default=0.0)
+    folder: Path | None = None
+
+    def look(self) -> None:
+        """Pass on what is new.
+
+        Raises:
+            HopelessError: the judge says so.
+        """
+        self.folder = self.folder or self._find()
+        if self.folder is None or not (self.folder / "history.csv").is_file():
+            return
+        for epoch, ap in validated(self.folder / "history.csv"):
+            if epoch <= self.seen:
+                continue
+            self.seen, self.best = epoch, max(self.best, ap)
+            if not self.judge(epoch, ap):
+                raise HopelessError(f"epoch {epoch}: AP {ap:.3f}")
+
+    def _find(self) -> Path | None:
+        """The folder of the training with these parameters that was last begun, since we look."""
+        found = [
+            file
+            for file in (self.root / CHECKPOINTS).glob(f"*/{TRAIN_RUN.name}")
+            if file.stat().st_mtime >= self.since
+            and json.loads(file.read_text(encoding="utf-8")).get("parameters") == self.parameters
+        ]
+        newest = max(found, key=lambda file: file.stat().st_mtime, default=None)
+        return newest.parent if newest else None
+
+
+def validated(history: Path) -> Iterator[tuple[int, float]]:
+    """Epoch and AP of each epoch of a ``history.csv`` that was validated."""
+    table = pd.read_csv(history)
+    if "AP" in table:
+        rows = table[["epoch", "AP"]].dropna()
+        yield from zip(rows["epoch"].astype(int).tolist(), rows["AP"].tolist(), strict=True)
+
+
+@task(name="trial", task_run_name="trial {number}: {label}", cache_policy=NO_CACHE)
+def run_trial(
+    number: int,
+    label: str,
+    settings: dict[str, str],
+    tree: WorkTree,
+    config: FlowsConfig,
+    judge: Judge,
+) -> State[Any]:
+    """Train with ``settings`` and return an ``Answer``; *Stopped early* if the judge says so."""
+    log = get_run_logger()
+    try:
+        with (
+            own_copy(Path.cwd(), settings, tree) as (copy, environment),
+            workplace(copy, config, environment) as place,
+            _watched(store_root(), place, judge) as (watched, watch),
+        ):
+            try:
+                for stage in _stages(copy):
+                    log.info(f"stage '{stage}': {reproduce(watched, stage)}")
+            except HopelessError as error:
+                return Completed(name=STOPPED, message=str(error), data=_give_up(watch))
+            answer = _answer(copy)
+    except (StageError, ValueError) as error:
+        passing = isinstance(error, StageError) and error.passing
+        return Failed(name=PASSING if passing else "Failed", message=str(error))
+    return Completed(message=f"val AP {answer.ap:.4f}", data=answer)
+
+
+@contextmanager
+def _watched(root: Path, place: Workplace, judge: Judge) -> Iterator[tuple[Workplace, Watch]]:
+    """``place`` whose every line of output has the figures looked at."""
+    started = (place.root / PARAMS).stat().st_mtime
+    parameters = json.loads(json.dumps(asdict(load(place.root / PARAMS))))
+    watch = Watch(root=root, parameters=parameters, judge=judge, since=started)
+
+    def emit(line: str) -> None:
+        place.emit(line)
+        watch.look()
+
+    yield replace(place, emit=emit), watch
+
+
+def _stages(root: Path) -> list[str]:
+    names = stage_names(root)
+    if LAST_STAGE not in names:
+        raise ValueError(f"dvc.yaml has no stage {LAST_STAGE}: there is nothing to sweep over")
+    return names[: names.index(LAST_STAGE) + 1]
+
+
+def _answer(copy: Path) -> Answer:
+    figures = [ap for _, ap in validated(copy / HISTORY)]
+    if not figures:
+        raise ValueError(
+            "no epoch was validated, so trials cannot be compared: train.validate_every has to be"
+            " at most train.epochs"
+        )
+    return Answer(ap=max(figures), run_id=_run_id(copy / TRAIN_RUN))
+
+
+def _give_up(watch: Watch) -> Answer:
+    """The answer so far; the checkpoints of a training that nobody will go on with are removed."""
+    assert watch.folder is not None
+    answer = Answer(ap=watch.best, run_id=_run_id(watch.folder / TRAIN_RUN.name), stopped=True)
+    shutil.rmtree(watch.folder)
+    return answer
+
+
+def _run_id(file: Path) -> str:
+    return str(json.loads(file.read_text(encoding="utf-8"))["run_id"])

@@ -1,0 +1,93 @@
+"""``pipeline standing``: what serves, why it was chosen, and what waits for a decision.
+
+Reads the registry and the exported graph of this folder; nothing is measured or changed.
+"""
+
+import argparse
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import paths
+from pipeline.params.schema import Params, load
+from pipeline.promotion.settled import SETTLED, settled_as
+from pipeline.registry.models import CHALLENGER, CHAMPION, PREVIOUS, Registry, Version
+from pipeline.running.entry import run_stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """The versions by alias, and whether something is left to do about this folder's model.
+
+    ``pending``: the exported graph is not registered, or the challenger not decided on.
+    ``sentence`` says it in words.
+    """
+
+    aliases: dict[str, Version]
+    pending: bool
+    sentence: str
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the versions that have an alias, and what waits."""
+    parser = argparse.ArgumentParser(prog="pipeline standing", description=__doc__)
+    parser.add_argument("--summary", type=Path, metavar="FILE", help="what waits, as JSON, too")
+    chosen = parser.parse_args(arguments)
+    params = load()
+    found = standing(params, Registry(params.tracking))
+    for alias in (CHAMPION, CHALLENGER, PREVIOUS):
+        if alias in found.aliases:
+            print(_line(alias, found.aliases[alias]))
+    print(found.sentence)
+    if chosen.summary is not None:
+        told = {"pending": found.pending, "sentence": found.sentence}
+        chosen.summary.write_text(json.dumps(told), encoding="utf-8")
+
+
+def standing(params: Params, registry: Registry) -> Standing:
+    """How things stand in ``registry`` and in this folder.
+
+    Raises:
+        TrackingError: the store cannot be used.
+    """
+    numbers = registry.aliases()
+    versions = {alias: registry.with_number(number) for alias, number in numbers.items()}
+    known = {alias: version for alias, version in versions.items() if version is not None}
+    sentence = _unregistered(registry)
+    if sentence:
+        return Standing(aliases=known, pending=True, sentence=sentence)
+    challenger = known.get(CHALLENGER)
+    if challenger is None:
+        return Standing(aliases=known, pending=False, sentence=f"there is no {CHALLENGER}")
+    settled = settled_as(params, challenger, known.get(CHAMPION))
+    subject = f"version {challenger.number} of {registry.name}"
+    said = SETTLED.get(settled, "waits for a decision: `pipeline promote`")
+    return Standing(aliases=known, pending=not settled, sentence=f"{subject} {said}")
+
+
+def _unregistered(registry: Registry) -> str:
+    """What to say of an exported graph that no version is of; empty if there is none such."""
+    if not paths.ONNX.is_file():
+        return ""
+    with paths.ONNX.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if registry.find("onnx_sha256", sha256) is not None:
+        return ""
+    return f"{paths.ONNX} is not registered: `pipeline register`"
+
+
+def _line(alias: str, version: Version) -> str:
+    tags = version.tags
+    split, ap = tags.get("split", ""), tags.get("AP", "unknown")
+    why = tags.get("decision") or "not decided on"
+    commit = tags.get("git_commit", "")[:8] or "unknown"
+    return (
+        f"{alias}: version {version.number}, {split} AP {ap}, training run"
+        f" {tags.get('training_run', 'unknown')}, commit {commit}; {why}"
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main)

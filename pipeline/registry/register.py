@@ -1,0 +1,200 @@
+"""``pipeline register``: the pipeline's result becomes a version of the model.
+
+The version is servable without torch, says on which data it scored what, and gets the alias
+``challenger``. The hash of the exported graph identifies it: the same graph is registered once.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import paths
+from pipeline.params.schema import TrackingConfig, load
+from pipeline.registry.models import CHALLENGER, PASSED, PROVEN, Registry, Version
+from pipeline.running.entry import run_stage
+from pipeline.running.files import read_json
+from pipeline.tracking.connection import connect
+from pipeline.tracking.identity import RunIdentity, collect_identity
+from pipeline.tracking.marks import split_tags
+from pipeline.tracking.runs import log_evaluation, resolve_training_run
+from yolov2.config.evaluate import caution
+from yolov2.evaluation.figures import flat_metrics
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """An evaluation as MLflow has it: its run, split, data and figures."""
+
+    run_id: str
+    split: str
+    data_digest: str
+    metrics: Mapping[str, float]
+
+    def figure(self, name: str) -> float:
+        """``AP`` or another figure on the evaluated split."""
+        return self.metrics[f"{self.split}/{name}"]
+
+
+def main() -> None:
+    """Register ``models/exported/model.onnx`` with the evaluation in ``reports/metrics.json``."""
+    print(register(load().tracking))
+
+
+def register(config: TrackingConfig) -> str:
+    """Register the result of the pipeline that lies in the current folder; what was done.
+
+    Raises:
+        ValueError: a file is missing or they do not belong together; says what to run.
+        TrackingError: the store cannot be used.
+    """
+    training = read_json(paths.TRAIN_RUN, "`dvc repro train`")
+    evaluation = read_json(paths.EVALUATE_RUN, "`dvc repro evaluate`")
+    scores = read_json(paths.METRICS, "`dvc repro evaluate`")
+    export = read_json(paths.EXPORT, "`dvc repro export`")
+    sha256 = _graph_hash(export)
+    if evaluation["training_run_id"] != training["run_id"]:
+        raise ValueError(
+            f"{paths.METRICS} is the evaluation of another training than {paths.TRAIN_RUN}: run"
+            " `dvc repro evaluate`"
+        )
+    identity = collect_identity()
+    run_id, model_id = resolve_training_run(config, training, paths.HISTORY, identity)
+    evaluated = _evaluated(config, training, evaluation, scores, identity)
+    tags = _tags(evaluated, sha256, run_id, training, identity)
+    tags |= {"parity": PROVEN, "validation": _validation(evaluated)}
+    registry = Registry(config)
+    known = registry.find("onnx_sha256", sha256)
+    if known is not None:
+        registry.set_tags(known.number, tags)
+        registry.set_alias(CHALLENGER, known.number)
+        return f"version {known.number} of {registry.name} exists: it is this very graph"
+    made = registry.register(
+        model_id,
+        run_id,
+        _files(),
+        description=_describe(evaluated, export, run_id, registry),
+        tags=tags,
+    )
+    registry.set_alias(CHALLENGER, made.number)
+    return _announce(registry, made, evaluated)
+
+
+def _graph_hash(export: Mapping[str, Any]) -> str:
+    """sha256 of ``model.onnx``, which must be the file that ``export.json`` proves."""
+    if not paths.ONNX.is_file():
+        raise ValueError(
+            f"{paths.ONNX} not found: make it with `dvc repro export`, with onnx in export.formats"
+        )
+    with paths.ONNX.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != export["artefacts"]["onnx"]["sha256"]:
+        raise ValueError(
+            f"{paths.ONNX} is not the file that {paths.EXPORT} has checked: run `dvc repro export`"
+        )
+    return found
+
+
+def _evaluated(
+    config: TrackingConfig,
+    training: Mapping[str, Any],
+    evaluation: Mapping[str, Any],
+    scores: Mapping[str, Any],
+    identity: RunIdentity,
+) -> Evaluated:
+    """The evaluation's run; made again from the files in a store that does not have it."""
+    store, split = connect(config.experiment), str(scores["split"])
+    origin = {"imported.run_id": str(evaluation["run_id"])}
+    run = store.find_run(evaluation["run_id"]) or store.find_finished(origin)
+    if run is None:
+        settings = dict(training["parameters"])
+        settings["evaluate"] = dict(settings.get("evaluate", {})) | {"split": split}
+        run_id = log_evaluation(
+            config,
+            training_run=training,
+            parameters=settings,
+            metrics=flat_metrics(scores),
+            artifacts=[paths.METRICS, *paths.EVALUATE_REPORT.rglob("*.*")],
+            identity=identity,
+            tags=origin | {"imported": "true"},
+        )
+        run = store.client.get_run(run_id)
+    return Evaluated(
+        run_id=str(run.info.run_id),
+        split=split,
+        data_digest=run.data.tags.get(f"data.{split}", ""),
+        metrics=run.data.metrics,
+    )
+
+
+def _tags(
+    evaluated: Evaluated,
+    sha256: str,
+    run_id: str,
+    training: Mapping[str, Any],
+    identity: RunIdentity,
+) -> dict[str, str]:
+    tags = {
+        "onnx_sha256": sha256,
+        **split_tags(evaluated.split),
+        "AP": f"{evaluated.figure('AP'):.6f}",
+        "AP50": f"{evaluated.figure('AP50'):.6f}",
+        "data_digest": evaluated.data_digest,
+        "evaluation_run": evaluated.run_id,
+        "training_run": run_id,
+        "dvc_key": str(training["key"]),
+        "git_commit": identity.git_commit or "",
+    }
+    return {name: value for name, value in tags.items() if value}
+
+
+def _validation(evaluated: Evaluated) -> str:
+    """Whether the data set's check passed, for the data that the model was evaluated on."""
+    report = read_json(paths.VALIDATION, "`dvc repro validate`")
+    if not report["passed"]:
+        return f"{paths.VALIDATION} says that the data set failed its check"
+    if report["digest"].get(evaluated.split) != evaluated.data_digest:
+        return f"{paths.VALIDATION} is of other data than the evaluation"
+    return PASSED
+
+
+def _files() -> dict[str, Path]:
+    present = {
+        "torchscript": paths.TORCHSCRIPT,
+        "checkpoint": paths.BEST,
+        "thresholds": paths.THRESHOLDS,
+    }
+    return {"onnx": paths.ONNX} | {n: path for n, path in present.items() if path.is_file()}
+
+
+def _describe(
+    evaluated: Evaluated, export: Mapping[str, Any], run_id: str, registry: Registry
+) -> str:
+    """What a person reads on the version's page, as Markdown."""
+    graph, latency = export["artefacts"]["onnx"], export["latency_ms"]
+    runs = f"#/experiments/{registry.store.experiment_id}/runs"
+    warned = [f"- {text}" for text in [caution(evaluated.split)] if text]
+    return "\n".join(
+        [
+            f"YOLOv2, {evaluated.split} AP **{evaluated.figure('AP'):.3f}**, AP50"
+            f" **{evaluated.figure('AP50'):.3f}** (pycocotools).",
+            "",
+            f"- data: {evaluated.split} split, digest `{evaluated.data_digest[:12]}`",
+            *warned,
+            f"- ONNX graph: {graph['bytes'] / 1e6:.1f} MB, {latency['onnx']:.1f} ms an image on"
+            f" the CPU ({latency['threads']} threads)",
+            f"- [training run]({runs}/{run_id}), [evaluation run]({runs}/{evaluated.run_id})",
+        ]
+    )
+
+
+def _announce(registry: Registry, made: Version, evaluated: Evaluated) -> str:
+    return (
+        f"registered version {made.number} of {registry.name}: {evaluated.split} AP"
+        f" {evaluated.figure('AP'):.3f}, alias {CHALLENGER}"
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,187 @@
+"""What a run was made from: code, data, parameters, versions, machine, command.
+
+Collected once when a stage starts. Git, DVC and the data set's table may each be missing (a
+plain folder, a first run); what is not there is left empty, nothing fails.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from pipeline.paths import DATASET, PARAMS
+from pipeline.running.invocation import current_invocation
+from pipeline.workspace.git import read_work_tree
+
+DVC_FILE = Path("dvc.yaml")
+DVC_LOCK = Path("dvc.lock")
+REQUIREMENTS = Path("requirements.lock")
+
+REPRODUCES = "YOLOV2_REPRODUCES"
+"""Environment variable: the id of the run that this process repeats (``pipeline reproduce``)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunIdentity:
+    """Where a run comes from; every field is plain data.
+
+    ``data_digest`` is the sha256 per split and of ``all``; ``data`` the rest of
+    ``dataset.json``; ``dependencies`` the md5 of each file that the stage reads; ``patch`` the
+    difference of the work tree to ``git_commit`` (git's own format, empty when clean).
+    ``files`` are ``dvc.lock`` and ``params.yaml`` as they lie; ``requirements_lock`` is a sha256,
+    ``reproduces`` the run that this one repeats, and ``invocation`` the call of DVC.
+    """
+
+    git_commit: str | None = None
+    git_branch: str | None = None
+    patch: str = ""
+    dvc_experiment: str | None = None
+    dvc_lock: str | None = None
+    data_digest: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    dependencies: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    hardware: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""
+    requirements_lock: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    reproduces: str | None = None
+    invocation: str | None = None
+
+    @property
+    def code(self) -> str | None:
+        """Short hash of the ``.py`` files that the stage reaches; None where they are not known."""
+        code = {n: md5 for n, md5 in self.dependencies.items() if n.endswith(".py")}
+        content = json.dumps(code, sort_keys=True).encode()
+        return hashlib.sha256(content).hexdigest()[:12] if code else None
+
+    @property
+    def git_dirty(self) -> bool:
+        """Whether code, parameters or other files differ from the commit."""
+        return bool(self.patch)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields but the patch and the files, ready for JSON."""
+        fields = {k: v for k, v in asdict(self).items() if k not in ("patch", "files")}
+        return fields | {"dirty": self.git_dirty}
+
+
+def collect_identity(stage: str | None = None) -> RunIdentity:
+    """The identity of the process that asks; the current folder is the repository's root.
+
+    ``stage`` is a name in ``dvc.yaml`` (default: the stage that DVC is running, if any); the
+    files it depends on are hashed.
+    """
+    table = json.loads(DATASET.read_text(encoding="utf-8")) if DATASET.exists() else {}
+    digest = table.pop("digest", {})
+    tree = read_work_tree()
+    return RunIdentity(
+        git_commit=tree.commit,
+        git_branch=tree.branch,
+        patch=tree.patch,
+        dvc_experiment=os.environ.get("DVC_EXP_NAME") or None,
+        dvc_lock=_file_hash(DVC_LOCK, "sha256") if DVC_LOCK.exists() else None,
+        data_digest=digest,
+        data=table,
+        dependencies=_stage_dependencies(stage or os.environ.get("DVC_STAGE")),
+        versions={"python": platform.python_version()} | _packages(),
+        hardware=hardware_here(),
+        command=shlex.join(sys.orig_argv),
+        requirements_lock=_file_hash(REQUIREMENTS, "sha256") if REQUIREMENTS.exists() else None,
+        files={path.name: _text(path) for path in (DVC_LOCK, PARAMS) if path.exists()},
+        reproduces=os.environ.get(REPRODUCES) or None,
+        invocation=current_invocation(),
+    )
+
+
+def _text(path: Path) -> str:
+    # bytes that are not UTF-8, and line ends, as they lie
+    return path.read_bytes().decode(errors="surrogateescape")
+
+
+def _stage_dependencies(stage: str | None) -> dict[str, str]:
+    """md5 of each dependency that ``dvc.yaml`` gives the stage; of folders, DVC's own digest."""
+    if stage is None or not DVC_FILE.exists():
+        return {}
+    stages = _read_yaml(DVC_FILE).get("stages", {})
+    named = [str(name) for name in stages.get(stage, {}).get("deps", [])]
+    known = _locked_digests() if DVC_LOCK.exists() else {}
+    values = _read_yaml(PARAMS) if PARAMS.exists() else {}
+    result: dict[str, str] = {}
+    for name in (os.path.normpath(_interpolate(text, values)) for text in named):
+        path = Path(name)
+        result[name] = _file_hash(path, "md5") if path.is_file() else known.get(name, "unknown")
+    return result
+
+
+def _locked_digests() -> dict[str, str]:
+    """Path -> digest of every dependency and output in ``dvc.lock``."""
+    stages = _read_yaml(DVC_LOCK).get("stages", {}).values()
+    entries = [e for stage in stages for e in (*stage.get("deps", ()), *stage.get("outs", ()))]
+    return {entry["path"]: str(entry.get("md5", "unknown")) for entry in entries}
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    return dict(YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {})
+
+
+def _interpolate(text: str, values: Any) -> str:
+    """DVC's ``${section.key}`` replaced by its value in ``params.yaml``; unknown ones stay."""
+
+    def value(match: re.Match[str]) -> str:
+        found = values
+        for part in match[1].strip().split("."):
+            if not isinstance(found, Mapping) or part not in found:
+                return match[0]
+            found = found[part]
+        return str(found)
+
+    return re.sub(r"\$\{([^}]+)\}", value, text)
+
+
+def _file_hash(path: Path, algorithm: str) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def _packages() -> dict[str, str]:
+    """Name -> version of every installed distribution."""
+    found = {str(d.metadata["Name"]).lower(): d.version for d in distributions() if d.metadata}
+    return dict(sorted(found.items()))
+
+
+def hardware_here() -> dict[str, str]:
+    """Processor, cores, memory and, where this process has loaded torch, threads and GPU."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if os.name == "posix" else 0
+    facts = {
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+        "memory_gib": f"{pages / 2**30:.1f}",
+    }
+    torch = sys.modules.get("torch")  # a command that does not compute must not wait for torch
+    if torch is not None:
+        facts["threads"] = str(torch.get_num_threads())
+    if torch is not None and torch.cuda.is_available():
+        facts["gpu"] = torch.cuda.get_device_name()
+        facts["cuda"] = str(torch.version.cuda)
+    return facts
+
+
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        model = re.search(r"model name\s*:\s*(.+)", information.read_text(encoding="utf-8"))
+        if model:
+            return model[1]
+    return platform.processor() or platform.machine()

@@ -19,7 +19,7 @@ from typing import Any
 from unittest.mock import patch
 
 from pipeline import train
-from pipeline.params.schema import TrackingConfig
+from pipeline.params.tracking import TrackingConfig
 from pipeline.running.entry import TELEMETRY_OFF
 from pipeline.tracking.delivery import Delivery
 from pipeline.tracking.runs import open_training_run

@@ -16,10 +16,10 @@ from typing import Any
 from prefect import State, flow
 from prefect.states import Cancelled, Failed
 
-from flows.people.decision import settle
 from flows.people.telling import tell_of_failure
 from flows.server.start import SCHEDULER_VARIABLE, run_once
 from flows.steps.commands import StageError
+from flows.steps.decision import settle
 from flows.steps.work import pull_shared, workplace
 from flows.steps.workspace import WorkspaceBusyError
 from pipeline.params.schema import load

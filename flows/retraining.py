@@ -17,7 +17,6 @@ from prefect import State, flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.states import Cancelled, Completed, Failed
 
-from flows.people.decision import settle
 from flows.people.report import headline, mlflow_page, publish
 from flows.people.telling import notify, tell_of_failure
 from flows.server.runs import take_up
@@ -25,6 +24,7 @@ from flows.server.start import SCHEDULER_VARIABLE, run_once
 from flows.steps.answers import Standing
 from flows.steps.command_tasks import NOT_MEASURED, drift, standing
 from flows.steps.commands import StageError, Workplace
+from flows.steps.decision import settle
 from flows.steps.incoming import take_in
 from flows.steps.stages import was_trained
 from flows.steps.tasks import ask, ended, with_retries
@@ -79,9 +79,9 @@ def _retrain(place: Workplace, config: FlowsConfig) -> State[Any]:
 
     run_stages(place, config, after={"validate": measure})
     push_shared(place, config)
-    register_model(place, config)
-    publish(place.root)
-    remarks += [headline(place.root), mlflow_page(place.root)]
+    runs = register_model(place, config)
+    publish(place.root, runs)
+    remarks += [headline(place.root), mlflow_page(place.root, runs)]
     return settle(place, config, remarks=remarks)
 
 

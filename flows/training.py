@@ -52,8 +52,7 @@ def training(
             pull_shared(place, config)
             names = run_stages(place, config)
             push_shared(place, config)
-            register_model(place, config)
-            publish(place.root)
+            publish(place.root, register_model(place, config))
             found = headline(place.root)
     except WorkspaceBusyError as error:
         return Cancelled(message=str(error))

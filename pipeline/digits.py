@@ -25,7 +25,8 @@ from PIL import Image
 from sklearn.datasets import load_digits, load_sample_images
 from tqdm import tqdm
 
-from pipeline.params.schema import DigitsConfig, load
+from pipeline.params.digits import DigitsConfig
+from pipeline.params.reading import read_section
 from pipeline.running.entry import run_stage
 from pipeline.scenes.ink import glyph
 from pipeline.scenes.scene import Material, Scene, compose_scene
@@ -209,10 +210,10 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser.add_argument("--scenes", type=int, default=300, help="how many (default: 300)")
     parser.add_argument("--seed", type=int, default=1, help="another seed, other scenes")
     parser.add_argument("--split", choices=SPLITS, default="train", help="whose digits they show")
-    chosen, params = parser.parse_args(arguments), load()
-    config = params.digits
+    chosen = parser.parse_args(arguments)
+    config = read_section("digits", DigitsConfig)
     if chosen.more is None:
-        compose(params.data, config)
+        compose(read_section("data", DataConfig), config)
         return
     require_between("--scenes", chosen.scenes, 1, 99_999)
     require_between("--seed", chosen.seed, 0, 2**32 - 1)

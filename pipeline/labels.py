@@ -1,10 +1,41 @@
-"""The splits that the pipeline needs: asked for before the training, not after it."""
+"""The label table that the stage ``validate`` has written, and the splits that it has to have."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
 
+from pipeline import paths
+from yolov2.config.data import DataConfig
 from yolov2.config.section import require
-from yolov2.data.description import DataDescription
+from yolov2.data.description import DataDescription, read_description
 from yolov2.data.table import LabelTables
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels:
+    """The tables, and the folder that their image paths start from."""
+
+    tables: LabelTables
+    root: Path
+
+    def check_split(self, split: str) -> None:
+        """Raise ``ValueError`` unless the data set has images in ``split``; say what to type.
+
+        Asked for before a training, not after it.
+        """
+        present = self.tables.images["split"].unique().tolist()
+        require(split in present, without(split, present))
+
+
+def read_labels(config: DataConfig) -> Labels:
+    """The label table in ``artifacts/`` of the data set that ``config`` names.
+
+    Raises:
+        ValueError: the description or the table cannot be read.
+    """
+    return Labels(
+        tables=LabelTables.read(paths.ARTIFACTS), root=read_description(Path(config.config)).root
+    )
 
 
 def check_train(description: DataDescription) -> None:
@@ -14,12 +45,6 @@ def check_train(description: DataDescription) -> None:
         f"{description.file}: train is missing: the pipeline learns from its images: add `train:`"
         " (a folder, a list of folders or a .txt file)",
     )
-
-
-def check_split(tables: LabelTables, split: str) -> None:
-    """Raise ``ValueError`` unless the data set has images in ``split``; say what to type."""
-    present = tables.images["split"].unique().tolist()
-    require(split in present, without(split, present))
 
 
 def without(split: str, present: Collection[str]) -> str:

@@ -15,20 +15,26 @@ from tqdm import tqdm
 
 from pipeline import paths
 from pipeline.labels import check_train
-from pipeline.params.schema import Params, load
+from pipeline.params.reading import read_section
 from pipeline.running.entry import run_stage
 from pipeline.validation.data_docs import make_self_contained
 from pipeline.validation.expectations import render_page, run_expectations
 from pipeline.validation.report import Outcome, advice, front_page, report
+from pipeline.workspace.inputs import unchanged
+from yolov2.config.data import DataConfig, ValidateConfig
 from yolov2.data.description import check_watched, read_description
 from yolov2.data.labels.checks import judge
 from yolov2.data.labels.problems import DataError, Problem, errors, format_notes, format_problems
 from yolov2.data.labels.raw_tables import read_raw_tables
 
+STAGE = "validate"
+
 
 def main() -> None:
     """Validate the data set of ``params.yaml``; the label table is written if it passes."""
-    outcome = examine(load())
+    data, config = read_section("data", DataConfig), read_section("validate", ValidateConfig)
+    with unchanged(STAGE):
+        outcome = examine(data, config)
     found = report(outcome)
     write_reports(outcome, found)
     if errors(outcome.problems):
@@ -38,15 +44,15 @@ def main() -> None:
     print(summary(found, outcome.problems))
 
 
-def examine(params: Params) -> Outcome:
+def examine(data: DataConfig, config: ValidateConfig) -> Outcome:
     """Read the data set and hold both sets of rules against it.
 
     Raises:
         ValueError: the description is wrong, or DVC would not see the data change.
     """
-    description = read_description(Path(params.data.config))
+    description = read_description(Path(data.config))
     check_train(description)
-    check_watched(description, params.data)
+    check_watched(description, data)
     with tqdm(disable=None, leave=False, unit="image") as bar:
 
         def progress(done: int, total: int) -> None:
@@ -54,14 +60,14 @@ def examine(params: Params) -> Outcome:
             bar.update(done - bar.n)
 
         raw = read_raw_tables(description, progress)
-    tables, problems = judge(raw, params.validate)
+    tables, problems = judge(raw, config)
     return Outcome(
-        data=params.data,
-        config=params.validate,
+        data=data,
+        config=config,
         raw=raw,
         tables=tables,
         problems=problems,
-        results=run_expectations(raw, params.validate),
+        results=run_expectations(raw, config),
     )
 
 

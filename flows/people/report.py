@@ -14,7 +14,7 @@ from prefect.artifacts import (
     create_table_artifact,
 )
 
-from pipeline.paths import EVALUATE_RUN, METRICS, REPORTS, TRAIN_RUN
+from pipeline.paths import METRICS, REPORTS
 
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
 EMBEDDED_PAGES = "http://127.0.0.1:5000"  # where `make ui` shows the embedded store
@@ -22,15 +22,15 @@ PICTURES = ("train/curves.png", "evaluate/pr_curve.png", "evaluate/confusion.png
 """Plots in ``reports/`` that are shown on the flow run's pages."""
 
 
-def publish(root: Path) -> None:
-    """Show the model's accuracy, plots and MLflow runs on the pages of the flow run."""
+def publish(root: Path, runs: Mapping[str, str]) -> None:
+    """Show the model's accuracy, plots and MLflow ``runs`` on the pages of the flow run."""
     create_table_artifact(
         key="accuracy", table=ap_table(root), description="pycocotools' figures of the best weights"
     )
     create_table_artifact(
         key="accuracy-by-class", table=class_table(root), description="Worst class first"
     )
-    create_markdown_artifact(key="mlflow-runs", markdown=mlflow_page(root))
+    create_markdown_artifact(key="mlflow-runs", markdown=mlflow_page(root, runs))
     for name in PICTURES:
         picture = root / REPORTS / name
         if picture.is_file():
@@ -69,16 +69,15 @@ def class_table(root: Path) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: row.get("AP", 2.0))
 
 
-def mlflow_page(root: Path) -> str:
-    """Markdown: links to the MLflow runs of the training and of the evaluation.
+def mlflow_page(root: Path, runs: Mapping[str, str]) -> str:
+    """Markdown: links to MLflow ``runs``, whose ids are given by stage.
 
     The embedded sqlite store has no address of its own; the links are those of ``make ui``.
     """
     tracking = os.environ.get(TRACKING_VARIABLE, "")
     address = _without_secrets(tracking) if _is_server(tracking) else EMBEDDED_PAGES
     lines = ["| stage | MLflow run |", "| --- | --- |"]
-    for stage, file in (("training", TRAIN_RUN), ("evaluation", EVALUATE_RUN)):
-        run_id = _read(root / file)["run_id"]
+    for stage, run_id in runs.items():
         lines.append(f"| {stage} | [{run_id}]({address}/#/runs/{run_id}) |")
     if not _is_server(tracking):
         lines += ["", f"The links work while `make ui` runs in {root}."]

@@ -45,9 +45,10 @@ def close_dead_runs(
 
     Only while it is sure that none of them is alive: for a server of this folder, or
     ``deployments`` that work in it, while its pipeline lock is held, and that of the flow's name
-    where it works in copies (``flows/steps/workspace.py``). A run that was cut off by a power failure
-    would else show as running for ever, and hold the slot of its deployment, so that no scheduled
-    run would ever start again. With ``config`` the crashed ones of deployments are taken up again.
+    where it works in copies (``flows/steps/workspace.py``). A run that was cut off by a power
+    failure would else show as running for ever, and hold the slot of its deployment, so that no
+    scheduled run would ever start again. With ``config`` the crashed ones of deployments are
+    taken up again.
     """
     condition = FlowRunFilterStateType(any_=UNFINISHED)
     wanted = FlowRunFilter(state=FlowRunFilterState(type=condition))

@@ -25,8 +25,17 @@ REFUSED = 3
 
 @task(name="register", task_run_name="register", cache_policy=NO_CACHE)
 def register(place: Workplace) -> State[Any]:
-    """Register the exported model in MLflow; one that is registered already stays as it is."""
-    return _command(place, "register", [], lambda _status: Completed())
+    """Register the exported model in MLflow; one that is registered already stays as it is.
+
+    The state's data are the runs that made it, by stage.
+    """
+    file = _scratch(place, "register")
+
+    def told(_status: int) -> State[Any]:
+        found = _taken(file)
+        return Completed(message=found["sentence"], data=found["runs"])
+
+    return _command(place, "register", ["--summary", str(file)], told)
 
 
 @task(name="standing", task_run_name="is anything undecided?", cache_policy=NO_CACHE)
@@ -75,7 +84,7 @@ def drift(place: Workplace) -> State[Any]:
 def command_task(
     place: Workplace, name: str, options: list[str], told: Callable[[tuple[str, ...]], str]
 ) -> State[Any]:
-    """Run ``python -m pipeline.NAME``; ``told`` makes a sentence of what it printed."""
+    """Run ``pipeline NAME``; ``told`` makes a sentence of what it printed."""
 
     def completed(done: Ended) -> State[Any]:
         sentence = told(done.lines)
@@ -87,7 +96,7 @@ def command_task(
 def _command(
     place: Workplace, name: str, options: list[str], told: Callable[[int], State[Any]]
 ) -> State[Any]:
-    """Run ``python -m pipeline.NAME`` and return what ``told`` makes of its exit status."""
+    """Run ``pipeline NAME`` and return what ``told`` makes of its exit status."""
     return _run(place, name, options, lambda done: told(done.status))
 
 
@@ -96,9 +105,9 @@ def _run(
 ) -> State[Any]:
     failure.clear(name, place.root)
     own = replace(here(place), environment={**place.environment, RECORD_VARIABLE: name})
-    command = [sys.executable, "-m", f"pipeline.{name}", *options]
+    command = [sys.executable, "-m", "pipeline", name, *options]
     try:
-        return told(run(own, f"`pipeline.{name}`", command, accept=(0, REFUSED)))
+        return told(run(own, f"`pipeline {name}`", command, accept=(0, REFUSED)))
     except StageError as error:
         known = failure.read(name, place.root)
         kind = known.kind if known and error.kind != "stopped" else error.kind

@@ -52,9 +52,9 @@ class Workplace:
     """Where commands run: the folder, its lock's file descriptor, who gets each line of output.
 
     The folder stays locked until the last process that has inherited ``lock`` (from
-    :func:`flows.steps.workspace.sole_pipeline`) has ended, even if this one is killed. ``limit_seconds``
-    is the longest that a command may take (0: no limit). With ``pull`` results that the DVC
-    remote has are fetched rather than made again.
+    :func:`flows.steps.workspace.sole_pipeline`) has ended, even if this one is killed.
+    ``limit_seconds`` is the longest that a command may take (0: no limit). With ``pull`` results
+    that the DVC remote has are fetched rather than made again.
     """
 
     root: Path
@@ -129,7 +129,7 @@ def leashed(
     keep: int | None = None,
     log: Path | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Start ``command`` under ``pipeline/running/leash.py``; it is ended with all its children on leaving.
+    """Start ``command`` on a leash (``pipeline/running/leash.py``): it ends with all its children.
 
     Output goes to the file ``log``, or to the process's ``stdout`` pipe.
     """

@@ -14,10 +14,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.paths import PARAMS
-from pipeline.reproduction.repetition import cache_of, environment_of, require_own_code
-from pipeline.tracking import address
+from pipeline.paths import PARAMS, project_root
+from pipeline.tracking.address import tracking_uri
 from pipeline.workspace.copies import link_plain_data, override, past_tree, share_dvc
+from pipeline.workspace.dvc import cache_of
+from pipeline.workspace.environment import environment_of, require_own_code
 from pipeline.workspace.git import WorkTree, read_work_tree
 from pipeline.workspace.tracked import restore
 
@@ -56,9 +57,10 @@ def own_copy(
 
 def copy_environment(root: Path) -> dict[str, str]:
     """Environment of stages in a copy; checkpoints and runs go where those of ``root`` are."""
-    given = environment_of(root, "")
-    lasting = str(address.store_root())  # where a worker's runs are clones, its own folder
-    return given | {"DVC_ROOT": lasting, "MLFLOW_TRACKING_URI": address.tracking_uri()}
+    store = tracking_uri()
+    given = environment_of(root, store)
+    lasting = str(project_root())  # where a worker's runs are clones, its own folder
+    return given | {"DVC_ROOT": lasting, "MLFLOW_TRACKING_URI": store}
 
 
 def _take_results(root: Path, copy: Path, environment: Mapping[str, str]) -> None:

@@ -14,6 +14,9 @@ from pipeline.running import failure
 
 DVC_FILE = Path("dvc.yaml")
 
+LINKS, ALWAYS = "links", ["always changed"]
+"""A stage that runs each time, and what ``dvc status`` says of it."""
+
 Outcome = Literal["ran", "restored", "unchanged"]
 """What DVC did: executed the stage, took its outputs from the run cache, or nothing."""
 
@@ -43,13 +46,17 @@ def stage_names(root: Path) -> list[str]:
 def stale(place: Workplace) -> list[str]:
     """Names of what is not up to date: stages, and data under ``dvc add`` that changed.
 
+    What lies behind links in the data is looked at first, because DVC does not follow them.
+
     Raises:
         StageError: DVC cannot tell.
     """
     quiet = replace(place, emit=lambda line: None)
+    if LINKS in stage_names(place.root):
+        reproduce(quiet, LINKS)
     ended = run(quiet, "`dvc status`", dvc("status", "--json"))
     told = next((line for line in reversed(ended.lines) if line.startswith("{")), "{}")
-    return list(json.loads(told))
+    return [name for name, why in json.loads(told).items() if why != ALWAYS]
 
 
 def was_trained(root: Path) -> bool:

@@ -33,7 +33,7 @@ def workplace(
             emit=log.info,
             limit_seconds=3600 * config.stage_hours,
             pull=config.share,
-            # each stage is a call of DVC of its own, and yet of one run (pipeline/running/invocation.py)
+            # each stage is a call of DVC of its own, and yet of one run
             environment={INVOCATION: uuid4().hex, **(environment or {})},
         )
 
@@ -82,10 +82,10 @@ def push_shared(place: Workplace, config: FlowsConfig) -> None:
         ended(with_retries(exchange, config)("push", place, return_state=True))
 
 
-def register_model(place: Workplace, config: FlowsConfig) -> None:
-    """Register the exported model.
+def register_model(place: Workplace, config: FlowsConfig) -> dict[str, str]:
+    """Register the exported model; the MLflow runs that made it, by stage.
 
     Raises:
         StageError: it cannot be.
     """
-    ended(with_retries(register, config)(place, return_state=True))
+    return dict(ended(with_retries(register, config)(place, return_state=True)))

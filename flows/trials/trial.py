@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,11 @@ from flows.steps.copies import own_copy
 from flows.steps.stages import reproduce, stage_names
 from flows.steps.tasks import PASSING
 from flows.steps.work import workplace
+from pipeline.checkpoints import RECORDING
 from pipeline.params.flows import FlowsConfig
-from pipeline.params.schema import load
-from pipeline.paths import HISTORY, PARAMS, TRAIN_RUN
-from pipeline.tracking.address import store_root
+from pipeline.paths import HISTORY, TRAINING, project_root
+from pipeline.running.invocation import VARIABLE as INVOCATION
+from pipeline.running.recorder import RUN, START, read, wait_until_sent
 from pipeline.workspace.git import WorkTree
 
 LAST_STAGE = "train"
@@ -50,9 +51,8 @@ class Watch:
     """Reads a training's figures from its checkpoint folder whenever it says something."""
 
     root: Path
-    parameters: dict[str, Any]
+    invocation: str
     judge: Judge
-    since: float
     seen: int = 0
     best: float = field(default=0.0)
     folder: Path | None = None
@@ -74,15 +74,11 @@ class Watch:
                 raise HopelessError(f"epoch {epoch}: AP {ap:.3f}")
 
     def _find(self) -> Path | None:
-        """The folder of the training with these parameters that was last begun, since we look."""
-        found = [
-            file
-            for file in (self.root / CHECKPOINTS).glob(f"*/{TRAIN_RUN.name}")
-            if file.stat().st_mtime >= self.since
-            and json.loads(file.read_text(encoding="utf-8")).get("parameters") == self.parameters
-        ]
-        newest = max(found, key=lambda file: file.stat().st_mtime, default=None)
-        return newest.parent if newest else None
+        """The folder of the training that this trial's stages have begun."""
+        for file in (self.root / CHECKPOINTS).glob(f"*/{RECORDING}/{START}"):
+            if read(file.parent, START).get("identity", {}).get("invocation") == self.invocation:
+                return file.parents[1]
+        return None
 
 
 def validated(history: Path) -> Iterator[tuple[int, float]]:
@@ -108,7 +104,7 @@ def run_trial(
         with (
             own_copy(Path.cwd(), settings, tree) as (copy, environment),
             workplace(copy, config, environment) as place,
-            _watched(store_root(), place, judge) as (watched, watch),
+            _watched(project_root(), place, judge) as (watched, watch),
         ):
             try:
                 for stage in _stages(copy):
@@ -125,9 +121,7 @@ def run_trial(
 @contextmanager
 def _watched(root: Path, place: Workplace, judge: Judge) -> Iterator[tuple[Workplace, Watch]]:
     """``place`` whose every line of output has the figures looked at."""
-    started = (place.root / PARAMS).stat().st_mtime
-    parameters = json.loads(json.dumps(asdict(load(place.root / PARAMS))))
-    watch = Watch(root=root, parameters=parameters, judge=judge, since=started)
+    watch = Watch(root=root, invocation=place.environment[INVOCATION], judge=judge)
 
     def emit(line: str) -> None:
         place.emit(line)
@@ -150,16 +144,19 @@ def _answer(copy: Path) -> Answer:
             "no epoch was validated, so trials cannot be compared: train.validate_every has to be"
             " at most train.epochs"
         )
-    return Answer(ap=max(figures), run_id=_run_id(copy / TRAIN_RUN))
+    key = str(json.loads((copy / TRAINING).read_text(encoding="utf-8"))["key"])
+    return Answer(ap=max(figures), run_id=_run_id(project_root() / CHECKPOINTS / key[:16]))
 
 
 def _give_up(watch: Watch) -> Answer:
     """The answer so far; the checkpoints of a training that nobody will go on with are removed."""
     assert watch.folder is not None
-    answer = Answer(ap=watch.best, run_id=_run_id(watch.folder / TRAIN_RUN.name), stopped=True)
+    answer = Answer(ap=watch.best, run_id=_run_id(watch.folder), stopped=True)
+    wait_until_sent(watch.folder / RECORDING)
     shutil.rmtree(watch.folder)
     return answer
 
 
-def _run_id(file: Path) -> str:
-    return str(json.loads(file.read_text(encoding="utf-8"))["run_id"])
+def _run_id(folder: Path) -> str:
+    """The MLflow run of the training in ``folder``; empty where it has none yet."""
+    return str(read(folder / RECORDING, RUN).get("run_id", ""))

@@ -1,18 +1,13 @@
-"""``pipeline compare A B``: which is better, by how much, and how sure is that.
+"""Which is better, by how much, and how sure is that: models measured on the same data.
 
-A and B are MLflow runs, versions of the registered model (3, @champion) or checkpoints; several
-runs of one recipe, which differ in their seed, are joined by commas. Each further one is compared
-with A as well. Detections that an evaluation left are used if they are of the very data in the
-work space (equal digest) by the same thresholds; otherwise the checkpoint
-is evaluated anew. The pages go to
-reports/compare/ and to MLflow.
+Detections that an evaluation left are used if they are of the very data in the work space (equal
+digest) by the same thresholds; otherwise the checkpoint is evaluated anew.
 """
 
-import argparse
 import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,16 +15,16 @@ from tqdm import tqdm
 
 from pipeline import paths
 from pipeline.comparison.finding import find
-from pipeline.comparison.measure import Bench, Measured, bench_of, measure_speed
+from pipeline.comparison.measure import Bench, Measured, Split, bench_of, measure_speed
 from pipeline.comparison.page import write_page
-from pipeline.params.schema import TrackingConfig, load
+from pipeline.params.schema import load
+from pipeline.params.tracking import TrackingConfig
 from pipeline.registry.references import (
     Candidate,
     download_detections,
     find_candidate,
     find_checkpoint,
 )
-from pipeline.running.entry import run_stage
 from pipeline.tracking.runs import log_report
 from yolov2.config.section import require
 from yolov2.detection.detections import Detections
@@ -41,60 +36,50 @@ from yolov2.network.device import resolve_device
 OUTPUT = paths.REPORTS / "compare"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Compare, write the pages, log them, print a line for each pair."""
-    parser = _parser()
-    chosen = parser.parse_args(arguments)
-    if len(chosen.sides) < 2:
-        parser.error("name two or more to compare, for example: @champion @challenger")
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is to be compared, and how: see ``pipeline compare --help``."""
+
+    sides: tuple[str, ...]
+    split: Split | None = None
+    device: str | None = None
+    resamples: int = 1000
+    seed: int = 0
+    pictures: int = 8
+    speed: bool = True
+    folder: Path | None = None
+    as_json: bool = False
+
+
+def compare(wanted: Wanted) -> Iterator[str]:
+    """Compare the first side with each other one: pages, a run in MLflow, and lines for people.
+
+    Raises:
+        ValueError: a side names nothing, or cannot be measured.
+        TrackingError: the store cannot be used.
+    """
     params = load()
-    bench = bench_of(params, chosen.split, chosen.device)
-    sides = [_find_side(params.tracking, side) for side in chosen.sides]
+    bench = bench_of(params, wanted.split, wanted.device)
+    sides = [_find_side(params.tracking, side) for side in wanted.sides]
     # all are found before the first is measured
     measured = [
-        [measure(bench, candidate, speed=chosen.speed) for candidate in side] for side in sides
+        [measure(bench, candidate, speed=wanted.speed) for candidate in side] for side in sides
     ]
+    findings = []
     for other in measured[1:]:
-        finding = find(bench, measured[0], other, resamples=chosen.resamples, seed=chosen.seed)
-        folder = chosen.output_dir / finding.folder_name()
-        files = write_page(finding, folder, pictures=chosen.pictures)
+        finding = find(bench, measured[0], other, resamples=wanted.resamples, seed=wanted.seed)
+        folder = (wanted.folder or OUTPUT) / finding.folder_name()
+        files = write_page(finding, folder, pictures=wanted.pictures)
         run_id = log_report(
             params.tracking, "compare", finding.name(), finding.figures(), finding.tags(), files
         )
-        print(finding.sentence())
-        print(f"  {folder / 'comparison.html'}, MLflow run {run_id}")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="pipeline compare",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("sides", nargs="+", metavar="A B", help="A, then what is held against it")
-    parser.add_argument("--split", choices=("train", "val", "test"), help="default: evaluate.split")
-    parser.add_argument("--resamples", type=_count(1), default=1000, metavar="N")
-    parser.add_argument("--seed", type=_count(0), default=0, metavar="N", help="of the resamples")
-    parser.add_argument("--pictures", type=_count(0), default=8, metavar="N", help="images to show")
-    parser.add_argument(
-        "--device", default=None, help="auto, cpu, cuda, cuda:1, ...; default: train.device"
-    )
-    parser.add_argument(
-        "--no-speed", dest="speed", action="store_false", help="do not measure milliseconds"
-    )
-    parser.add_argument("--output-dir", type=Path, default=OUTPUT, metavar="FOLDER")
-    return parser
-
-
-def _count(least: int) -> Callable[[str], int]:
-    """Reads a whole number of at least ``least``."""
-
-    def number(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"must be a whole number from {least} on, not {text}")
-        return int(text)
-
-    return number
+        if wanted.as_json:
+            findings.append(finding.content())
+        else:
+            yield finding.sentence()
+            yield f"  {folder / 'comparison.html'}, MLflow run {run_id}"
+    if wanted.as_json:
+        yield json.dumps(findings, indent=2)
 
 
 def _find_side(config: TrackingConfig, side: str) -> list[Candidate]:
@@ -151,7 +136,7 @@ def _evaluate(bench: Bench, candidate: Candidate, weights: Path) -> Mapping[int,
         bench.root,
         bench.evaluate,
         device=resolve_device(bench.device),
-        num_workers=bench.params.train.num_workers,
+        num_workers=bench.params.machine.num_workers,
         progress=partial(tqdm, desc=candidate.name, disable=None, leave=False, unit="batch"),
     ).detections
 
@@ -184,7 +169,3 @@ def _same_thresholds(bench: Bench, candidate: Candidate) -> bool:
         for name in ("conf_threshold", "nms_threshold", "max_detections")
     }
     return all(candidate.parameters.get(name) == value for name, value in wanted.items())
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -8,12 +8,10 @@ from typing import Literal
 import numpy as np
 import torch
 
-from pipeline import paths
-from pipeline.labels import check_split
+from pipeline.labels import read_labels
 from pipeline.params.schema import Params
 from pipeline.registry.references import Candidate
 from yolov2.config.evaluate import EvaluateConfig
-from yolov2.data.description import read_description
 from yolov2.data.table import LabelTables, digest
 from yolov2.detection.detections import Detections, GroundTruth, ground_truth
 from yolov2.evaluation.matches import Matches
@@ -78,22 +76,23 @@ class Measured:
 def bench_of(params: Params, split: Split | None = None, device: str | None = None) -> Bench:
     """The data of the work space, of which ``split`` is measured on ``device``.
 
-    They default to ``evaluate.split`` and ``train.device``.
+    They default to ``evaluate.split`` and ``machine.device``.
 
     Raises:
         ValueError: the stage validate has not run, or the split has no images.
     """
-    tables = LabelTables.read(paths.ARTIFACTS)
+    labels = read_labels(params.data)
+    tables = labels.tables
     evaluate = replace(params.evaluate, split=split or params.evaluate.split)
-    check_split(tables, evaluate.split)
+    labels.check_split(evaluate.split)
     return Bench(
         params=params,
         tables=tables,
-        root=read_description(Path(params.data.config)).root,
+        root=labels.root,
         evaluate=evaluate,
         digest=digest(tables)[evaluate.split],
         truth=ground_truth(tables, evaluate.split),
-        device=device or params.train.device,
+        device=device or params.machine.device,
     )
 
 

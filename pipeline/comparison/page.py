@@ -10,7 +10,7 @@ from pipeline.comparison.pictures import draw_change, save_class_plot
 from pipeline.pages import cell, picture, table, write_pages
 from yolov2.config.evaluate import OPTIMISTIC
 from yolov2.data.images.reading import read_image
-from yolov2.runs.folder import write_json
+from yolov2.files import write_json
 
 STEM = "comparison"
 

@@ -21,7 +21,7 @@ from pipeline.params.schema import Params
 from pipeline.paths import PARAMS
 from yolov2.data.description import read_description
 from yolov2.data.table import describe
-from yolov2.runs.folder import write_text
+from yolov2.files import write_text
 from yolov2.termination import undisturbed
 
 

@@ -7,33 +7,16 @@ splits and the batches.
 
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
+from pipeline.workspace.dvc_files import Output, outputs
 from yolov2.config.data import DataConfig
 from yolov2.data.description import DataDescription, read_description
 
 BATCHES = "batches"
 LOG = "batches.yaml"
 EXTENDED = Path("extended/data.yaml")
-DVC_YAML = Path("dvc.yaml")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Output:
-    """A file or folder that DVC knows: absolute, and the stage or ``.dvc`` file that has it.
-
-    ``made``: by a stage or an import, so that nobody else may change it.
-    """
-
-    path: Path
-    owner: str
-    made: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,30 +120,6 @@ def _made(file: Path, here: Path) -> Output | None:
     return next((out for out in covering if out.made), None)
 
 
-def outputs(place: Path, here: Path) -> Iterator[Output]:
-    """DVC's outputs that ``place`` may lie in: those of ``dvc.yaml`` and of ``.dvc`` files above.
-
-    Raises:
-        ValueError: one of these files is not YAML.
-    """
-    for stage, content in _yaml(here / DVC_YAML).get("stages", {}).items():
-        for out in content.get("outs", ()):
-            name = next(iter(out)) if isinstance(out, Mapping) else out
-            path = Path(os.path.normpath(here / content.get("wdir", ".") / str(name)))
-            yield Output(path=path, owner=f"the stage {stage}", made=True)
-    for folder in (place, *place.parents):
-        if not folder.is_relative_to(here):
-            return
-        for file in sorted(folder.glob("*.dvc")):
-            if not file.is_file():
-                continue
-            content = _yaml(file)
-            for out in content.get("outs", ()):
-                path = Path(os.path.normpath(folder / content.get("wdir", ".") / out["path"]))
-                owner = file.relative_to(here).as_posix()
-                yield Output(path=path, owner=owner, made=bool(content.get("deps")))
-
-
 def is_versioned(data: DataSet) -> bool:
     """Whether DVC or git has the data set's first image: a sample of what was there before."""
     image = next(iter(data.now.images.values()))[0]
@@ -171,12 +130,3 @@ def is_versioned(data: DataSet) -> bool:
         return subprocess.run(command, capture_output=True).returncode == 0
     except FileNotFoundError:
         return False
-
-
-def _yaml(file: Path) -> dict[str, Any]:
-    try:
-        return dict(YAML(typ="safe").load(file.read_text(encoding="utf-8")) or {})
-    except FileNotFoundError:
-        return {}
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} cannot be read as YAML: {' '.join(str(error).split())}") from None

@@ -16,7 +16,7 @@ from yolov2.config.data import DataConfig
 from yolov2.data.description import SPLITS
 from yolov2.data.description_file import read_description_file
 from yolov2.data.images.files import locate
-from yolov2.runs.folder import write_text
+from yolov2.files import write_text
 
 
 def split_entries(values: Mapping[str, Any], split: str) -> list[str]:

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from yolov2.data.table import LabelTables, digest
-from yolov2.runs.folder import write_text
+from yolov2.files import write_text
 
 FROZEN = ("val", "test")
 HEADER = """\

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from pipeline import paths
 from pipeline.drift.measures import Values
+from pipeline.workspace.dvc import cached_file, kept_file
+from pipeline.workspace.dvc_files import DVC_LOCK, read_yaml
 from yolov2.data.table import DATASET_FILE, IMAGES_FILE, LABELS_FILE, LabelTables
 
 
@@ -64,36 +65,28 @@ def read_reference(reference: str) -> LabelTables:
         return _read_trained()
     if Path(reference).is_dir():
         return LabelTables.read(Path(reference))
-    # 0.4 s to import, and only this needs it
-    from dvc.api import DVCFileSystem
-
     with tempfile.TemporaryDirectory() as folder:
         try:
-            kept = DVCFileSystem(rev=reference)
             for name in (LABELS_FILE, IMAGES_FILE, DATASET_FILE):
-                content = kept.read_bytes((paths.ARTIFACTS / name).as_posix())
+                content = kept_file(paths.ARTIFACTS / name, reference)
                 (Path(folder) / name).write_bytes(content)
-        except Exception as error:  # DVC's, git's and fsspec's own kinds, none of them in dvc.api
-            said = " ".join(str(error).split())
+        except LookupError as error:
             raise ValueError(
                 f"--reference {reference}: neither a folder with the label table nor a git revision"
-                f" that DVC has it for ({said}): name another one, or get it with"
+                f" that DVC has it for ({error}): name another one, or get it with"
                 " `dvc fetch --all-commits` where there is a remote"
             ) from None
         return LabelTables.read(Path(folder))
 
 
 def _read_trained() -> LabelTables:
-    from dvc.api import DVCFileSystem
-
-    lock = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))
+    lock = read_yaml(DVC_LOCK)
     known = {dep["path"]: dep["md5"] for dep in lock["stages"]["train"]["deps"]}
-    cache = DVCFileSystem().repo.cache.local
     with tempfile.TemporaryDirectory() as folder:
         for name in (LABELS_FILE, IMAGES_FILE, DATASET_FILE):
             path = (paths.ARTIFACTS / name).as_posix()
             try:
-                shutil.copy(cache.oid_to_path(known[path]), Path(folder) / name)
+                shutil.copy(cached_file(known[path]), Path(folder) / name)
             except FileNotFoundError:
                 raise ValueError(
                     f"{path} of the last training is not in DVC's cache any more: get it with"

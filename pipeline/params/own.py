@@ -94,18 +94,16 @@ def choose(sample: Sample, device: str) -> Params:
     """
     images, on_card = sample.images["train"], device == "cuda"
     width = OWN.model.width if not on_card else 0.5 if images < MANY_IMAGES else 1.0
-    train = replace(
-        OWN.train,
-        batch_size=8 if images < MANY_IMAGES else 16,
-        # on a CPU the network needs every core
-        num_workers=min(MOST_WORKERS, len(os.sched_getaffinity(0)) - 1) if on_card else 0,
-    )
+    train = replace(OWN.train, batch_size=8 if images < MANY_IMAGES else 16)
+    # on a CPU the network needs every core
+    workers = min(MOST_WORKERS, len(os.sched_getaffinity(0)) - 1) if on_card else 0
     epochs = int(np.clip(round(VIEWS / images, -1), *EPOCHS))
     side = input_side(sample.tables, LARGEST_SIDE["cuda" if on_card else "cpu"])
     return replace(
         OWN,
         model=ModelConfig(image_size=side, width=width),
         train=with_epochs(train, epochs),
+        machine=replace(OWN.machine, num_workers=workers),
     )
 
 

@@ -17,8 +17,9 @@ from pipeline.params.promotion import PromoteConfig
 from pipeline.params.schema import Params
 from yolov2.config.augment import AugmentConfig
 from yolov2.config.data import DataConfig
+from yolov2.config.machine import CheckpointConfig, MachineConfig
 from yolov2.config.model import ModelConfig
-from yolov2.config.train import CheckpointConfig, LossConfig, MultiScaleConfig, TrainConfig
+from yolov2.config.train import LossConfig, MultiScaleConfig, TrainConfig
 
 FULL = Params()
 OWN = Params(
@@ -50,9 +51,6 @@ DEMO = Params(
         warmup_epochs=1.0,
         clip_norm=20.0,
         validate_every=4,
-        log_every=20,
-        num_workers=0,
-        cache="ram",
         # ten classes from few steps: what a digit is takes longest to learn
         loss=LossConfig(lambda_class=5.0),
         multi_scale=MultiScaleConfig(every=0),
@@ -67,6 +65,11 @@ DEMO = Params(
             jitter=0.0,
             translate=0.0,
         ),
+    ),
+    machine=MachineConfig(
+        num_workers=0,
+        cache="ram",
+        log_every=20,
         checkpoint=CheckpointConfig(every_minutes=0.5),
     ),
     promote=PromoteConfig(min_ap=0.3, min_ap50=0.6),

@@ -70,7 +70,7 @@ def measure(
     from yolov2.training.reports import StepReport
     from yolov2.training.world import World
 
-    device, world = resolve_device(params.train.device), World()
+    device, world = resolve_device(params.machine.device), World()
     assert isinstance(params.train.batch_size, int), "what is looked for here"
     wanted = params.train.nominal_batch or params.train.batch_size
     inputs = TrainingInputs(
@@ -79,6 +79,7 @@ def measure(
         anchors=DEFAULT_ANCHORS,  # their sizes cost nothing
         model=params.model,
         train=replace(params.train, batch_size="auto", nominal_batch=wanted),
+        machine=params.machine,
     )
     training = build_training(inputs, device, world)
     with closing(training.events()) as events:  # type: ignore[type-var]

@@ -1,13 +1,5 @@
-"""``pipeline promote``: the challenger becomes champion if the evidence says so.
+"""The challenger becomes champion if the evidence says so, by the rules of ``params.yaml``."""
 
-Both are measured on the same evaluation split (stored detections of the very same data, else
-evaluated anew) and judged by the rules in params.yaml, section promote. The decision is a page
-in reports/promotion/, tags of the version and a run in MLflow. Exit status 0: the challenger is
-(now) the champion; 3: it was refused, declined
-or waits for approval; 1: there is nothing to decide on.
-"""
-
-import argparse
 import getpass
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -16,7 +8,7 @@ from pathlib import Path
 from pipeline import paths
 from pipeline.comparison.finding import Finding
 from pipeline.comparison.page import write_page
-from pipeline.params.schema import Params, load
+from pipeline.params.schema import Params
 from pipeline.promotion.evidence import gather
 from pipeline.promotion.page import Decision, write_decision
 from pipeline.promotion.rules import Evidence, judge
@@ -24,14 +16,12 @@ from pipeline.promotion.settled import (
     REFUSED,
     SETTLED,
     basis,
-    decline,
     settled_as,
     summarise,
     wanted,
 )
 from pipeline.registry.aliases import move_champion
 from pipeline.registry.models import CHAMPION, Registry, Version
-from pipeline.running.entry import run_stage
 from pipeline.tracking.marks import split_tags
 from pipeline.tracking.runs import log_report
 
@@ -39,43 +29,6 @@ HELD = "awaiting approval"
 OUTPUT = paths.REPORTS / "promotion"
 
 Gather = Callable[[Params, Registry, Version, Version | None], tuple[Evidence, Finding | None]]
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Decide, write the page, move the aliases, print the decision; the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="pipeline promote",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", type=int, metavar="N", help="default: alias challenger")
-    parser.add_argument("--dry-run", action="store_true", help="decide and write the page only")
-    parser.add_argument("--force", action="store_true", help="promote although a rule says no")
-    parser.add_argument("--reason", default="", help="why, with --force; kept with the version")
-    parser.add_argument(
-        "--hold", action="store_true", help="one that the rules accept waits for a person's word"
-    )
-    parser.add_argument("--decline", default="", metavar="TEXT", help="a person says no, and why")
-    parser.add_argument("--by", default=getpass.getuser(), metavar="NAME", help="who decides")
-    parser.add_argument(
-        "--new-only", action="store_true", help="not again what these rules decided already"
-    )
-    parser.add_argument("--summary", type=Path, metavar="FILE", help="the outcome as JSON, too")
-    chosen = parser.parse_args(arguments)
-    if chosen.force != bool(chosen.reason.strip()):
-        parser.error("--force and --reason TEXT go together: who forces says why")
-    if chosen.decline.strip():
-        return decline(load(), chosen.version, chosen.decline.strip(), chosen.by, chosen.summary)
-    return promote(
-        load(),
-        number=chosen.version,
-        dry_run=chosen.dry_run,
-        forced=chosen.reason.strip(),
-        new_only=chosen.new_only,
-        hold=chosen.hold,
-        by=chosen.by,
-        summary=chosen.summary,
-    )
 
 
 def promote(
@@ -180,7 +133,3 @@ def _record(params: Params, registry: Registry, decision: Decision, files: Seque
     if decision.verdict == "forced":
         kept["forced"] = decision.forced
     registry.set_tags(decision.number, {name: text[:5000] for name, text in kept.items()})
-
-
-if __name__ == "__main__":
-    run_stage(main)

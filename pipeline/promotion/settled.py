@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.params.schema import Params
 from pipeline.registry.models import CHALLENGER, CHAMPION, Registry, Version
 from yolov2.config.section import require
-from yolov2.runs.folder import write_json
+from yolov2.files import write_json
 
 REFUSED = 3
 """Exit status of a decision that leaves the champion as it is."""

@@ -1,20 +1,12 @@
-"""``pipeline standing``: what serves, why it was chosen, and what waits for a decision.
+"""What serves, why it was chosen, and what waits for a decision."""
 
-Reads the registry and the exported graph of this folder; nothing is measured or changed.
-"""
-
-import argparse
-import hashlib
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline import paths
-from pipeline.params.schema import Params, load
+from pipeline.params.schema import Params
 from pipeline.promotion.settled import SETTLED, settled_as
 from pipeline.registry.models import CHALLENGER, CHAMPION, PREVIOUS, Registry, Version
-from pipeline.running.entry import run_stage
+from yolov2.files import file_sha256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,22 +20,6 @@ class Standing:
     aliases: dict[str, Version]
     pending: bool
     sentence: str
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the versions that have an alias, and what waits."""
-    parser = argparse.ArgumentParser(prog="pipeline standing", description=__doc__)
-    parser.add_argument("--summary", type=Path, metavar="FILE", help="what waits, as JSON, too")
-    chosen = parser.parse_args(arguments)
-    params = load()
-    found = standing(params, Registry(params.tracking))
-    for alias in (CHAMPION, CHALLENGER, PREVIOUS):
-        if alias in found.aliases:
-            print(_line(alias, found.aliases[alias]))
-    print(found.sentence)
-    if chosen.summary is not None:
-        told = {"pending": found.pending, "sentence": found.sentence}
-        chosen.summary.write_text(json.dumps(told), encoding="utf-8")
 
 
 def standing(params: Params, registry: Registry) -> Standing:
@@ -67,13 +43,17 @@ def standing(params: Params, registry: Registry) -> Standing:
     return Standing(aliases=known, pending=not settled, sentence=f"{subject} {said}")
 
 
+def lines(found: Standing) -> list[str]:
+    """The versions that have an alias, and what waits, for people."""
+    named = [a for a in (CHAMPION, CHALLENGER, PREVIOUS) if a in found.aliases]
+    return [*(_line(alias, found.aliases[alias]) for alias in named), found.sentence]
+
+
 def _unregistered(registry: Registry) -> str:
     """What to say of an exported graph that no version is of; empty if there is none such."""
     if not paths.ONNX.is_file():
         return ""
-    with paths.ONNX.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    if registry.find("onnx_sha256", sha256) is not None:
+    if registry.find("onnx_sha256", file_sha256(paths.ONNX)) is not None:
         return ""
     return f"{paths.ONNX} is not registered: `pipeline register`"
 
@@ -87,7 +67,3 @@ def _line(alias: str, version: Version) -> str:
         f"{alias}: version {version.number}, {split} AP {ap}, training run"
         f" {tags.get('training_run', 'unknown')}, commit {commit}; {why}"
     )
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipeline.params.schema import TrackingConfig
+from pipeline.params.tracking import TrackingConfig
 from pipeline.registry.package import save_served_model
 from pipeline.tracking.connection import connect
 from pipeline.tracking.store import Store

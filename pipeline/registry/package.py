@@ -60,7 +60,7 @@ def save_served_model(
         mlflow.pyfunc.save_model(
             folder,
             mlflow_model=Model(model_id=model_id, run_id=run_id),
-            python_model=str(ROOT / "pipeline" / "serving.py"),
+            python_model=str(ROOT / "pipeline" / "serving" / "model.py"),
             artifacts={name: str(path) for name, path in files.items()},
             code_paths=[str(Path(temporary) / "yolov2")],
             signature=_signature(),

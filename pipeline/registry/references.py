@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.params.schema import TrackingConfig
+from pipeline.params.tracking import TrackingConfig
 from pipeline.registry.models import Registry, Version
 from pipeline.running.files import read_json
 from pipeline.tracking.connection import connect

@@ -1,26 +1,27 @@
-"""``pipeline register``: the pipeline's result becomes a version of the model.
+"""The pipeline's result becomes a version of the model, under the alias ``challenger``.
 
-The version is servable without torch, says on which data it scored what, and gets the alias
-``challenger``. The hash of the exported graph identifies it: the same graph is registered once.
+The version is servable without torch and says on which data it scored what. The hash of the
+exported graph identifies it: the same graph is registered once.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline import paths
-from pipeline.params.schema import TrackingConfig, load
+from pipeline.params.tracking import TrackingConfig
 from pipeline.registry.models import CHALLENGER, PASSED, PROVEN, Registry, Version
-from pipeline.running.entry import run_stage
 from pipeline.running.files import read_json
 from pipeline.tracking.connection import connect
-from pipeline.tracking.identity import RunIdentity, collect_identity
+from pipeline.tracking.follow import follow
 from pipeline.tracking.marks import split_tags
+from pipeline.tracking.recordings import send_pending
 from pipeline.tracking.runs import log_evaluation, resolve_training_run
+from pipeline.workspace.identity import RunIdentity, collect_identity
 from yolov2.config.evaluate import caution
 from yolov2.evaluation.figures import flat_metrics
+from yolov2.files import file_sha256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,39 +38,40 @@ class Evaluated:
         return self.metrics[f"{self.split}/{name}"]
 
 
-def main() -> None:
-    """Register ``models/exported/model.onnx`` with the evaluation in ``reports/metrics.json``."""
-    print(register(load().tracking))
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """The version that the result is, what was done, and the MLflow runs that made it, by stage."""
+
+    version: int
+    sentence: str
+    runs: Mapping[str, str]
 
 
-def register(config: TrackingConfig) -> str:
-    """Register the result of the pipeline that lies in the current folder; what was done.
+def register(config: TrackingConfig) -> Registered:
+    """Register the result of the pipeline that lies in the current folder.
 
     Raises:
         ValueError: a file is missing or they do not belong together; says what to run.
         TrackingError: the store cannot be used.
     """
-    training = read_json(paths.TRAIN_RUN, "`dvc repro train`")
-    evaluation = read_json(paths.EVALUATE_RUN, "`dvc repro evaluate`")
+    training = read_json(paths.TRAINING, "`dvc repro train`")
     scores = read_json(paths.METRICS, "`dvc repro evaluate`")
     export = read_json(paths.EXPORT, "`dvc repro export`")
     sha256 = _graph_hash(export)
-    if evaluation["training_run_id"] != training["run_id"]:
-        raise ValueError(
-            f"{paths.METRICS} is the evaluation of another training than {paths.TRAIN_RUN}: run"
-            " `dvc repro evaluate`"
-        )
+    send_pending(follow)
     identity = collect_identity()
     run_id, model_id = resolve_training_run(config, training, paths.HISTORY, identity)
-    evaluated = _evaluated(config, training, evaluation, scores, identity)
+    evaluated = _evaluated(config, training, scores, identity)
     tags = _tags(evaluated, sha256, run_id, training, identity)
     tags |= {"parity": PROVEN, "validation": _validation(evaluated)}
+    runs = {"training": run_id, "evaluation": evaluated.run_id}
     registry = Registry(config)
     known = registry.find("onnx_sha256", sha256)
     if known is not None:
         registry.set_tags(known.number, tags)
         registry.set_alias(CHALLENGER, known.number)
-        return f"version {known.number} of {registry.name} exists: it is this very graph"
+        sentence = f"version {known.number} of {registry.name} exists: it is this very graph"
+        return Registered(version=known.number, sentence=sentence, runs=runs)
     made = registry.register(
         model_id,
         run_id,
@@ -78,7 +80,7 @@ def register(config: TrackingConfig) -> str:
         tags=tags,
     )
     registry.set_alias(CHALLENGER, made.number)
-    return _announce(registry, made, evaluated)
+    return Registered(version=made.number, sentence=_announce(registry, made, evaluated), runs=runs)
 
 
 def _graph_hash(export: Mapping[str, Any]) -> str:
@@ -87,8 +89,7 @@ def _graph_hash(export: Mapping[str, Any]) -> str:
         raise ValueError(
             f"{paths.ONNX} not found: make it with `dvc repro export`, with onnx in export.formats"
         )
-    with paths.ONNX.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = file_sha256(paths.ONNX)
     if found != export["artefacts"]["onnx"]["sha256"]:
         raise ValueError(
             f"{paths.ONNX} is not the file that {paths.EXPORT} has checked: run `dvc repro export`"
@@ -99,14 +100,13 @@ def _graph_hash(export: Mapping[str, Any]) -> str:
 def _evaluated(
     config: TrackingConfig,
     training: Mapping[str, Any],
-    evaluation: Mapping[str, Any],
     scores: Mapping[str, Any],
     identity: RunIdentity,
 ) -> Evaluated:
     """The evaluation's run; made again from the files in a store that does not have it."""
     store, split = connect(config.experiment), str(scores["split"])
-    origin = {"imported.run_id": str(evaluation["run_id"])}
-    run = store.find_run(evaluation["run_id"]) or store.find_finished(origin)
+    known = {"stage": "evaluate", "result": file_sha256(paths.METRICS)}
+    run = store.find_original(known | {"dvc.key": str(training["key"])})
     if run is None:
         settings = dict(training["parameters"])
         settings["evaluate"] = dict(settings.get("evaluate", {})) | {"split": split}
@@ -117,7 +117,7 @@ def _evaluated(
             metrics=flat_metrics(scores),
             artifacts=[paths.METRICS, *paths.EVALUATE_REPORT.rglob("*.*")],
             identity=identity,
-            tags=origin | {"imported": "true"},
+            tags={"result": known["result"], "imported": "true"},
         )
         run = store.client.get_run(run_id)
     return Evaluated(
@@ -194,7 +194,3 @@ def _announce(registry: Registry, made: Version, evaluated: Evaluated) -> str:
         f"registered version {made.number} of {registry.name}: {evaluated.split} AP"
         f" {evaluated.figure('AP'):.3f}, alias {CHALLENGER}"
     )
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -1,28 +1,12 @@
-"""``pipeline rollback``: the champion before becomes champion again.
+"""The champion before becomes champion again; no evaluation is needed and no rule asked."""
 
-Needs no evaluation and asks no rule: it is for the moment when production is wrong. The version
-that is taken back keeps the alias ``previous``, so that a second rollback undoes the first.
-"""
-
-import argparse
 import getpass
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from pipeline.params.schema import TrackingConfig, load
+from pipeline.params.tracking import TrackingConfig
 from pipeline.registry.aliases import move_champion
 from pipeline.registry.models import CHAMPION, PREVIOUS, Registry
-from pipeline.running.entry import run_stage
 from yolov2.config.section import require
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Move the aliases, print what they are now."""
-    parser = argparse.ArgumentParser(prog="pipeline rollback", description=__doc__)
-    parser.add_argument("--to", type=int, metavar="N", help="a version; default: alias previous")
-    parser.add_argument("--reason", default="", help="why; kept with the version taken back")
-    chosen = parser.parse_args(arguments)
-    print(rollback(load().tracking, chosen.to, chosen.reason))
 
 
 def rollback(config: TrackingConfig, number: int | None = None, reason: str = "") -> str:
@@ -60,7 +44,3 @@ def rollback(config: TrackingConfig, number: int | None = None, reason: str = ""
         f"version {target} of {registry.name} is the {CHAMPION} again, version {champion} is"
         f" {PREVIOUS}{why}"
     )
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.params.schema import TrackingConfig
+from pipeline.params.tracking import TrackingConfig
 from pipeline.registry.models import Registry
 from pipeline.tracking import address as store_address
 from pipeline.tracking.model_files import fetch, model_files

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from ruamel.yaml import YAML
 
-from pipeline.params.schema import TrackingConfig
+from pipeline.params.tracking import TrackingConfig
 from pipeline.paths import ARTIFACTS, EXPORT, EXPORTED, PARAMS
 from pipeline.registry.models import Registry
 from pipeline.reproduction.passes import Pass

@@ -8,7 +8,7 @@ from pipeline import pages
 from pipeline.pages import cell
 from pipeline.reproduction.passes import Source
 from pipeline.reproduction.verdict import Change, Reproduction
-from yolov2.runs.folder import write_json, write_text
+from yolov2.files import write_json, write_text
 
 SHOWN = 40
 """Rows of a table on the page; all are in the JSON."""

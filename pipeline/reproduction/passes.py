@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.params.schema import TrackingConfig
+from pipeline.params.tracking import TrackingConfig
 from pipeline.registry.references import find_candidate
 from pipeline.tracking.connection import connect
 from pipeline.tracking.delivery import ARTIFACTS
-from pipeline.tracking.record import IDENTITY, IDENTITY_FILE, PATCH_FILE
+from pipeline.tracking.lifecycle import IDENTITY, IDENTITY_FILE, PATCH_FILE
 from pipeline.tracking.store import Store
 from pipeline.tracking.training import WEIGHTS_TAG
 from yolov2.config.section import require

@@ -4,7 +4,6 @@ Threads decide in which order numbers are added, and with the number format the 
 weights: a repetition takes the original's where the machine can, and says beforehand where not.
 """
 
-import os
 import re
 import subprocess
 import sys
@@ -18,9 +17,8 @@ from ruamel.yaml import YAML
 
 from pipeline.reproduction.passes import NUMBER_FORMAT, Pass
 from pipeline.running import leash
-from pipeline.running.entry import TELEMETRY_OFF
-from pipeline.tracking import address
-from pipeline.tracking.identity import REPRODUCES, hardware_here
+from pipeline.workspace.dvc import dvc, output
+from pipeline.workspace.identity import hardware_here
 from yolov2.config.train import TrainConfig
 from yolov2.network.device import resolve_device
 from yolov2.training.precision import resolve_format
@@ -28,62 +26,20 @@ from yolov2.training.precision import resolve_format
 TARGETS = ("export", "evaluate", "train")
 """The last stage of the pipeline: the first of these that the tree has."""
 
-_OURS = (
-    "DVC_ROOT",
-    "DVC_STAGE",
-    "DVC_EXP_",
-    "MLFLOW_RUN_ID",
-    "PREFECT__",
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-)
 _LIMITS = ("OMP_THREAD_LIMIT", "OMP_DYNAMIC")
 _DECISIVE = ("processor", "gpu", "cuda")
 """Hardware that decides which instructions compute, and so the last bits as well."""
 _EDGE = re.compile(r'^\s*"(?P<before>[^"]+)"(?:\s*->\s*"(?P<after>[^"]+)")?;', re.MULTILINE)
 
 
-def environment_of(tree: Path, run_id: str) -> dict[str, str]:
-    """What a stage in ``tree`` sees: its own code first, the same store, what it repeats."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-    tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return {
-        **TELEMETRY_OFF,
-        **kept,
-        "PATH": tools,
-        "PYTHONPATH": str(tree),
-        "PYTHONUNBUFFERED": "1",
-        "DVC_NO_ANALYTICS": "1",
-        "MLFLOW_TRACKING_URI": address.tracking_uri(),
-        REPRODUCES: run_id,
-    }
-
-
-def require_own_code(tree: Path, environment: Mapping[str, str]) -> str:
-    """Where a stage in ``tree`` takes ``pipeline`` and ``yolov2`` from, which must be there.
-
-    This project may be installed as editable from elsewhere, and would then be what runs.
-
-    Raises:
-        ValueError: other code would run.
-    """
-    ask = "import pipeline, yolov2; print(pipeline.__file__, yolov2.__file__, sep='\\n')"
-    said = _output([sys.executable, "-c", ask], tree, environment).split("\n")
-    places = [Path(line).resolve() for line in said if line]
-    if not all(place.is_relative_to(tree.resolve()) for place in places):
-        raise ValueError(f"not the run's own code would run, but that in {places[0].parent.parent}")
-    return f"code: {places[0].parent}, {places[-1].parent}"
-
-
 def stages_of(tree: Path, environment: Mapping[str, str]) -> list[str]:
     """The stages that lead to the last one of ``TARGETS``, in order; no ``.dvc`` files."""
-    listed = _dvc(tree, environment, "stage", "list", "--name-only").split()
+    listed = dvc(tree, environment, "stage", "list", "--name-only").split()
     target = next((name for name in TARGETS if name in listed), None)
     if target is None:
         raise ValueError(f"the run's dvc.yaml has none of the stages {', '.join(TARGETS)}")
     order: TopologicalSorter[str] = TopologicalSorter()
-    for edge in _EDGE.finditer(_dvc(tree, environment, "dag", "--dot", target)):
+    for edge in _EDGE.finditer(dvc(tree, environment, "dag", "--dot", target)):
         if edge["after"]:
             order.add(edge["after"], edge["before"])
         else:
@@ -124,7 +80,7 @@ def with_threads(
 
 def _threads(tree: Path, environment: Mapping[str, str]) -> str:
     ask = "import torch; print(torch.get_num_threads())"
-    return _output([sys.executable, "-c", ask], tree, environment).strip()
+    return output([sys.executable, "-c", ask], tree, environment).strip()
 
 
 def same_number_format(params: Path, original: Pass) -> tuple[list[str], list[str]]:
@@ -133,8 +89,10 @@ def same_number_format(params: Path, original: Pass) -> tuple[list[str], list[st
     Raises:
         ValueError: the parameters ask for a device or a format that this machine has not.
     """
-    train = YAML(typ="safe").load(params.read_text(encoding="utf-8")).get("train", {})
-    device = resolve_device(str(train.get("device", "auto")))
+    written = YAML(typ="safe").load(params.read_text(encoding="utf-8"))
+    train, machine = written.get("train", {}), written.get("machine", {})
+    # of version 0.1 the device was a setting of the training
+    device = resolve_device(str(machine.get("device", train.get("device", "auto"))))
     here = resolve_format(TrainConfig(amp=train.get("amp", "off")), device)
     recorded = original.hardware.get(NUMBER_FORMAT)
     if train.get("amp") != "auto" or recorded == here:
@@ -193,22 +151,3 @@ def run_again(tree: Path, stages: list[str], environment: Mapping[str, str]) -> 
             f"the repetition ended with exit status {status}: see its output above; with --keep"
             " its folder stays, to look into"
         )
-
-
-def cache_of(root: Path, environment: Mapping[str, str]) -> Path:
-    """DVC's cache of the repository."""
-    return Path(_dvc(root, environment, "cache", "dir").strip())
-
-
-def _dvc(folder: Path, environment: Mapping[str, str], *arguments: str) -> str:
-    return _output([sys.executable, "-m", "dvc", *arguments], folder, environment)
-
-
-def _output(command: list[str], folder: Path, environment: Mapping[str, str]) -> str:
-    done = subprocess.run(
-        command, cwd=folder, env=dict(environment), capture_output=True, text=True
-    )
-    if done.returncode != 0:
-        said = done.stderr.strip().splitlines() or ["no reason given"]
-        raise ValueError(f"`{' '.join(command[1:5])}` in {folder} failed: {said[-1]}")
-    return done.stdout

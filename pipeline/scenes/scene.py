@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.params.schema import DigitsConfig
+from pipeline.params.digits import DigitsConfig
 from pipeline.scenes.ink import FloatMap, Ink, draw_ink, paint
 
 CROP_SIDES = (72, 128)

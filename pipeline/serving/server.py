@@ -1,20 +1,18 @@
-"""``pipeline serve``: the champion answers on http://127.0.0.1:5001/invocations.
+"""The champion behind MLflow's scoring server, on loopback, with the limits of ``app``.
 
-MLflow's scoring server behind the limits of ``serving_app``; on this machine only, because it
-knows neither users nor encryption.
+On this machine only, because it knows neither users nor encryption.
 """
 
-import argparse
 import os
 import socket
 import sys
 from pathlib import Path
 
-from pipeline.params.schema import TrackingConfig, load
+from pipeline.params.reading import read_section
+from pipeline.params.tracking import TrackingConfig
 from pipeline.registry.models import CHAMPION, Registry
 from pipeline.registry.package import scoring_app, unfit
 from pipeline.registry.weights import CACHE
-from pipeline.running.entry import run_stage
 from pipeline.serving.app import ENDPOINT, Limited, Limits
 from pipeline.tracking import address
 from pipeline.tracking.model_files import fetch_model
@@ -23,18 +21,18 @@ from yolov2.config.section import require
 HOST = "127.0.0.1"
 
 
-def main() -> None:
-    """Serve until Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="pipeline serve", description=__doc__)
-    parser.add_argument("--port", type=int, default=5001)
-    parser.add_argument("--max-body", type=int, default=32, help="MiB of a request (32)")
-    options = parser.parse_args()
-    require(0 < options.port < 65536, f"--port must be between 1 and 65535, not {options.port}")
-    require(options.max_body > 0, f"--max-body must be positive, not {options.max_body}")
-    folder, name = champion(load().tracking)
-    with listen(options.port) as listening:
-        print(f"{name} on http://{HOST}:{options.port}{ENDPOINT}; Ctrl-C ends it", flush=True)
-        serve(folder, listening, Limits(body=options.max_body * 2**20))
+def serve_champion(port: int, megabytes: int) -> None:
+    """Serve the champion on ``port`` until Ctrl-C, requests of at most so many MiB.
+
+    Raises:
+        ValueError: there is none, or the port cannot be had.
+    """
+    require(0 < port < 65536, f"--port must be between 1 and 65535, not {port}")
+    require(megabytes > 0, f"--max-body must be positive, not {megabytes}")
+    folder, name = champion(read_section("tracking", TrackingConfig))
+    with listen(port) as listening:
+        print(f"{name} on http://{HOST}:{port}{ENDPOINT}; Ctrl-C ends it", flush=True)
+        serve(folder, listening, Limits(body=megabytes * 2**20))
 
 
 def champion(config: TrackingConfig) -> tuple[Path, str]:
@@ -94,7 +92,3 @@ def serve(folder: Path, listening: socket.socket, limits: Limits) -> None:
     from pipeline.serving.connections import run_server
 
     run_server(Limited(scoring_app(folder), limits), listening)
-
-
-if __name__ == "__main__":
-    run_stage(main)

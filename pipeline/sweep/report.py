@@ -1,10 +1,5 @@
-"""``pipeline sweep NAME``: what a sweep has found so far.
+"""What a sweep has found so far: a table of its trials, pictures, and both in MLflow."""
 
-A table of its trials and pictures in ``reports/sweeps/NAME/``, and the same in MLflow, where each
-trial's run is told which trial it was. May be asked for while the sweep is at work.
-"""
-
-import argparse
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +13,6 @@ import pandas as pd
 
 from pipeline.params.schema import load
 from pipeline.paths import REPORTS
-from pipeline.running.entry import run_stage
 from pipeline.sweep import study as sweeps
 from pipeline.tracking.connection import connect
 from pipeline.tracking.runs import log_report
@@ -31,15 +25,13 @@ REPORTED = "reported"
 """A study's mark: how many answers its last report in MLflow had."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the pages, tell MLflow, and print the best settings."""
-    parser = argparse.ArgumentParser(
-        prog="pipeline sweep",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("name", help="of the sweep, as it printed it")
-    study = sweeps.find(parser.parse_args(arguments).name)
+def report(name: str) -> None:
+    """Write the pages of the sweep ``name``, tell MLflow, and print the best settings.
+
+    Raises:
+        ValueError: there is no such sweep.
+    """
+    study = sweeps.find(name)
     folder = sweeps.folder(study.study_name, REPORTS)
     folder.mkdir(parents=True, exist_ok=True)
     table = pd.DataFrame(sweeps.table(study))
@@ -107,7 +99,3 @@ def _tell_mlflow(study: "Study", files: Sequence[Path]) -> None:
     tags = {"sweep": name} | {f"best.{k}": str(v) for k, v in sweeps.settings_of(best).items()}
     log_report(config, "sweep", f"sweep-{name}-{answers}-trials", figures, tags, files)
     study.set_user_attr(REPORTED, answers)
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -18,6 +18,8 @@ from urllib.request import Request, urlopen
 
 from filelock import FileLock
 
+from pipeline.paths import project_root
+
 ANSWER_SECONDS = 5.0
 """How long a server may take to answer; MLflow's own client would try for minutes."""
 
@@ -50,15 +52,6 @@ _BUSY = re.compile(
 _PG8000_SAYS = re.compile(r"\{'S': '[A-Z]+',.*?'M': (['\"])(.*?)(?<!\\)\1")
 
 
-def store_root() -> Path:
-    """The main repository: ``DVC_ROOT``, else the nearest folder upwards with a ``dvc.yaml``."""
-    given = os.environ.get("DVC_ROOT")
-    if given:
-        return Path(given).resolve()
-    here = Path.cwd()
-    return next((p for p in (here, *here.parents) if (p / "dvc.yaml").exists()), here)
-
-
 def tracking_uri() -> str:
     """Address of the store; a relative sqlite path is taken from the repository's root.
 
@@ -67,11 +60,11 @@ def tracking_uri() -> str:
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI", "").strip() or f"{SQLITE}mlflow.db"
     if uri.startswith(SQLITE):
-        return SQLITE + str(store_root() / uri.removeprefix(SQLITE))
+        return SQLITE + str(project_root() / uri.removeprefix(SQLITE))
     if urlsplit(uri).scheme in ("", "file"):
         raise TrackingError(
             f"MLFLOW_TRACKING_URI is the folder '{uri}', which MLflow no longer writes to: name a"
-            f" database (sqlite:///{store_root() / 'mlflow.db'}) or a server (http://host:5000)"
+            f" database (sqlite:///{project_root() / 'mlflow.db'}) or a server (http://host:5000)"
         )
     return uri
 
@@ -90,7 +83,7 @@ def artifact_location(uri: str) -> str | None:
     if urlsplit(uri).scheme in ("http", "https"):
         return None
     file = database_file(uri)
-    return ((file.parent if file else store_root()) / "mlartifacts").as_uri()
+    return ((file.parent if file else project_root()) / "mlartifacts").as_uri()
 
 
 @contextmanager

@@ -10,11 +10,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.running.notices import read_notices
 from pipeline.tracking.address import TrackingError
 from pipeline.tracking.training import TrainingRun
-from yolov2.runs.folder import write_text
 
-NOTICES = "notices.md"
 ARTIFACTS = "training"
 """Folder of a training's files in its run."""
 PAUSE = 15.0
@@ -46,12 +45,7 @@ class Delivery:
         self.failures, self.not_before = 0, 0.0
         self.enclosed: list[Path] = []
         self.described = ""
-
-    def note(self, text: str) -> None:
-        """Keep ``text`` for the run's description; it is sent with the next figures."""
-        told = self._told()
-        if text not in told.split("\n\n"):  # a step that is repeated may tell it again
-            write_text(self.folder / NOTICES, f"{told}{text}\n\n")
+        self.seen: tuple[int, ...] = ()
 
     def enclose(self, *files: Path) -> None:
         """Have files sent with the next figures, those of them that exist then."""
@@ -89,7 +83,7 @@ class Delivery:
     def _send(self) -> None:
         self.run.store.probe()  # a server that is away is known at once, not after MLflow's retries
         self.run.log_tables(self.folder)
-        told = self._told()
+        told = read_notices(self.folder)
         if told != self.described:
             self.run.describe(told)
             self.described = told
@@ -107,7 +101,3 @@ class Delivery:
         pause = min(LONGEST_PAUSE, self.pause * 2 ** min(self.failures, 16))
         self.not_before = time.monotonic() + pause
         self.failures += 1
-
-    def _told(self) -> str:
-        file = self.folder / NOTICES
-        return file.read_text(encoding="utf-8") if file.exists() else ""

@@ -9,8 +9,10 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 
+from pipeline.params.tracking import TrackingConfig
 from pipeline.tracking.address import TrackingError
-from pipeline.tracking.links import view_link
+from pipeline.tracking.connection import connect
+from pipeline.tracking.links import page_root, view_link
 from pipeline.tracking.store import Store
 from pipeline.tracking.views import TAG, View, evaluations, trainings
 
@@ -39,6 +41,24 @@ def arrange(store: Store, split: str | None = None) -> None:
                 store.client.set_experiment_tag(store.experiment_id, name, value)
     except TrackingError as error:
         print(f"the experiment's page in MLflow is left as it is: {error}", file=sys.stderr)
+
+
+def links(config: TrackingConfig) -> list[str]:
+    """A line for each view of the experiment: its name and the addresses of table and charts.
+
+    Raises:
+        TrackingError: the store cannot be used.
+    """
+    store = connect(config.experiment)
+    arrange(store)
+    with store.answering():
+        tags = dict(store.client.get_experiment(store.experiment_id).tags)
+    root, lines = page_root(store.uri), []
+    for view in views_of(splits(tags)):
+        lines.append(view.name)
+        lines.append(f"  table   {view_link(store.experiment_id, view.key, root)}")
+        lines.append(f"  charts  {view_link(store.experiment_id, view.key, root, charts=True)}")
+    return lines
 
 
 def splits(tags: Mapping[str, str]) -> list[str]:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.tracking.identity import RunIdentity
+from pipeline.workspace.identity import RunIdentity
 
 SECTIONS = {"evaluate": ("evaluate",), "export": ("evaluate", "export")}
 """Sections of ``params.yaml`` that a stage reads, besides those that decide the training."""

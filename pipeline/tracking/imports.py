@@ -1,25 +1,20 @@
-"""``pipeline track``: runs that MLflow could not follow while they happened.
+"""Runs of a folder that ``yolov2 train`` and ``yolov2 evaluate`` left on a machine without MLflow.
 
-``import FOLDER`` makes a training run, and where there is one an evaluation run, of a folder
-that ``yolov2 train`` and ``yolov2 evaluate`` left on a machine without MLflow. A second import
-of the same folder adds nothing. ``reap`` ends runs whose process was killed.
+A second import of the same folder adds nothing.
 """
 
-import argparse
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.params.schema import TrackingConfig, load
-from pipeline.running.entry import run_stage
+from pipeline.params.tracking import TrackingConfig
 from pipeline.running.files import read_json
 from pipeline.tracking.connection import connect
-from pipeline.tracking.identity import RunIdentity
-from pipeline.tracking.reap import reap
 from pipeline.tracking.runs import log_evaluation, open_training_run
 from pipeline.tracking.training import WEIGHTS_TAG
+from pipeline.workspace.identity import RunIdentity
 from yolov2.evaluation.figures import flat_metrics
 from yolov2.runs.folder import (
     BEST,
@@ -36,24 +31,6 @@ from yolov2.runs.folder import (
 
 REPORT = "evaluate"
 """Folder of the evaluation's curves and pictures in a run folder."""
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Do what the command line says."""
-    parser = argparse.ArgumentParser(prog="pipeline track", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("import", help="make runs of a run folder")
-    command.add_argument("folder", type=Path, help="what `yolov2 train --save-dir` named")
-    commands.add_parser("reap", help="mark runs as KILLED whose process on this machine is gone")
-    chosen = parser.parse_args(arguments)
-    config = load().tracking
-    if chosen.command == "import":
-        for line in import_folder(config, chosen.folder):
-            print(line)
-        return
-    store = connect(config.experiment)
-    ended = reap(store.client, store.experiment_id)
-    print("\n".join(f"run {run_id}: KILLED" for run_id in ended) or "no run to end")
 
 
 def import_folder(config: TrackingConfig, folder: Path) -> list[str]:
@@ -146,7 +123,3 @@ def _identity(folder: Path, hashes: Mapping[str, Any]) -> RunIdentity:
         hardware={name: str(value) for name, value in hardware.items() if value},
         command=" ".join(told.get("command", [])),
     )
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.tracking.identity import RunIdentity
+from pipeline.workspace.identity import RunIdentity
 
 Row = tuple[int, dict[str, float]]
 """A row of a table: its place on the axis (an epoch, say) and its figures by name."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.running import processes
-from pipeline.tracking.identity import RunIdentity
+from pipeline.workspace.identity import RunIdentity
 from yolov2.config.evaluate import OPTIMISTIC
 
 CHANGED = "changed"

@@ -6,9 +6,9 @@ run of the stage after it says it. No MLflow here.
 
 from collections.abc import Mapping
 
-from pipeline.tracking.identity import RunIdentity
 from pipeline.tracking.links import run_link
 from pipeline.tracking.marks import CHANGED, SINCE
+from pipeline.workspace.identity import RunIdentity
 from yolov2.config.evaluate import caution
 
 ORIGIN, RUN = "train.origin", "train.run"

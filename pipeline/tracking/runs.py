@@ -8,29 +8,23 @@ out of DVC's cache and this store has never seen its training, the run is made a
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.params.schema import TrackingConfig
+from pipeline.params.tracking import TrackingConfig
 from pipeline.paths import HISTORY
 from pipeline.tracking import layout
 from pipeline.tracking.connection import connect
 from pipeline.tracking.experiment import arrange
-from pipeline.tracking.identity import RunIdentity
+from pipeline.tracking.lifecycle import begin, begin_below, describe, ending
 from pipeline.tracking.marks import run_tags, split_tags
 from pipeline.tracking.origin import headline
 from pipeline.tracking.reap import reap, require_free
-from pipeline.tracking.record import begin, begin_below, describe, ending
-from pipeline.tracking.store import now
+from pipeline.tracking.store import Store, now
 from pipeline.tracking.training import TrainingRun
+from pipeline.workspace.identity import RunIdentity
 
-
-def check_reachable(config: TrackingConfig) -> None:
-    """Return if runs can be stored; for the moment before a long computation.
-
-    Raises:
-        TrackingError: they cannot; said within seconds.
-    """
-    connect(config.experiment)
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 
 @contextmanager
@@ -45,9 +39,9 @@ def open_training_run(
 ) -> Iterator[TrainingRun]:
     """The run that a training logs to; with ``run_id`` an earlier one goes on.
 
-    It ends FINISHED, FAILED by an exception, or KILLED by SIGTERM or Ctrl-C. Parameters keep
-    the values that a run began with; others on resuming become tags ``resumed.<name>``. A
-    ``run_id`` that this store does not have begins a new run.
+    It ends as its ``status`` says, FAILED by an exception, or KILLED by SIGTERM or Ctrl-C.
+    Parameters keep the values that a run began with; others on resuming become tags
+    ``resumed.<name>``. A ``run_id`` that this store does not have begins a new run.
 
     Raises:
         TrackingError: the store cannot be used, or another process is writing to the run.
@@ -63,14 +57,16 @@ def open_training_run(
         if run is None:
             run = begin(store, settings, marks, identity)
     found = str(run.info.run_id)
-    with ending(store, found):
+    made: list[TrainingRun] = []
+    with ending(store, found, lambda: made[0].status):
         with store.answering():
             describe(store, run, settings, marks, identity)
             contexts = {"train": "training", "val": "validation"}
             store.log_inputs(found, layout.data_inputs(parameters, identity, contexts))
             model_id = store.model_of(found, layout.flatten(settings))
         arrange(store)
-        yield TrainingRun(store=store, run_id=found, model_id=model_id)
+        made.append(TrainingRun(store=store, run_id=found, model_id=model_id))
+        yield made[0]
 
 
 def log_evaluation(
@@ -81,15 +77,16 @@ def log_evaluation(
     metrics: Mapping[str, float],
     artifacts: Iterable[Path],
     identity: RunIdentity,
-    history: Path = HISTORY,
+    history: Path | None = HISTORY,
     tags: Mapping[str, str] | None = None,
 ) -> str:
     """A new run with all that describes an evaluation; its id.
 
-    ``training_run`` is the content of ``train_run.json``, and ``history`` the training's curve,
-    if its run has to be made again. ``parameters`` are all settings, nested, of which
-    ``evaluate.split`` names the split; ``metrics`` have names without it: ``AP``, ``AP50``,
-    ``AP/<class>``. ``artifacts`` are files, stored as they lie below their common folder.
+    ``training_run`` is the content of ``training.json`` (or of version 0.1's ``train_run.json``),
+    and ``history`` the training's curve, if its run has to be made again. A run that an earlier
+    call with the same tag ``recording`` has begun goes on. ``parameters`` are all settings, nested,
+    of which ``evaluate.split`` names the split; ``metrics`` have names without it: ``AP``,
+    ``AP50``, ``AP/<class>``. ``artifacts`` are files, stored as they lie below their common folder.
     """
     training = resolve_training_run(config, training_run, history, identity)
     store = connect(config.experiment)
@@ -100,7 +97,9 @@ def log_evaluation(
     marks |= dict(tags or {})
     with store.answering():
         title = headline(split, figures)
-        run = begin_below(store, training, settings, marks, identity, title)
+        run = _unfinished(store, marks) or begin_below(
+            store, training, settings, marks, identity, title
+        )
     run_id = str(run.info.run_id)
     with ending(store, run_id), store.answering():
         describe(store, run, settings, marks, identity)
@@ -121,15 +120,20 @@ def log_export(
     metrics: Mapping[str, float | None],
     artifacts: Iterable[Path],
     identity: RunIdentity,
+    history: Path | None = HISTORY,
+    tags: Mapping[str, str] | None = None,
 ) -> str:
-    """A new run of an export, below its training: figures, and the report by file; its id."""
-    training = resolve_training_run(config, training_run, HISTORY, identity)
+    """A new run of an export, below its training: figures, and the report by file; its id.
+
+    The other arguments are those of ``log_evaluation``.
+    """
+    training = resolve_training_run(config, training_run, history, identity)
     store = connect(config.experiment)
     settings = layout.without(parameters, layout.NOT_OF_EXPORT)
-    marks = run_tags("export", str(training_run["key"]), identity)
+    marks = run_tags("export", str(training_run["key"]), identity) | dict(tags or {})
     marks |= split_tags(str(parameters["evaluate"]["split"]))
     with store.answering():
-        run = begin_below(store, training, settings, marks, identity)
+        run = _unfinished(store, marks) or begin_below(store, training, settings, marks, identity)
     run_id = str(run.info.run_id)
     with ending(store, run_id), store.answering():
         describe(store, run, settings, marks, identity)
@@ -158,17 +162,21 @@ def log_report(
 
 
 def resolve_training_run(
-    config: TrackingConfig, training_run: Mapping[str, Any], history: Path, identity: RunIdentity
+    config: TrackingConfig,
+    training_run: Mapping[str, Any],
+    history: Path | None,
+    identity: RunIdentity,
 ) -> tuple[str, str]:
-    """Run id and model id, in this store, of the training that ``train_run.json`` tells of.
+    """Run id and model id, in this store, of the training that ``training.json`` tells of.
 
-    The run with its id; else a finished one of the same key; else one made from the files,
-    tagged ``imported``.
+    The newest finished run of its key, or the one that version 0.1 has named; else one made from
+    the files, tagged ``imported``.
     """
     store = connect(config.experiment)
     known = {"stage": "train", "dvc.key": str(training_run["key"])}
+    named = training_run.get("run_id")
     with store.answering():
-        run = store.find_run(training_run["run_id"]) or store.find_finished(known)
+        run = (store.find_run(named) if named else None) or store.find_original(known)
         if run is not None:
             return str(run.info.run_id), store.model_of(run.info.run_id)
     with open_training_run(
@@ -176,8 +184,13 @@ def resolve_training_run(
         parameters=training_run["parameters"],
         key=training_run["key"],
         identity=RunIdentity(data_digest=identity.data_digest, data=identity.data),
-        tags={"imported": "true", "imported.run_id": training_run["run_id"]},
+        tags={"imported": "true"} | ({"imported.run_id": named} if named else {}),
     ) as imported:
-        if history.exists():
+        if history is not None and history.exists():
             imported.log_history(history)
     return imported.run_id, imported.model_id
+
+
+def _unfinished(store: Store, marks: Mapping[str, str]) -> "Run | None":
+    """The run that was begun for the same recording, if its recorder died."""
+    return store.find_any({"recording": marks["recording"]}) if "recording" in marks else None

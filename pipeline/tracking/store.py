@@ -51,6 +51,22 @@ class Store:
         order = "ASC" if oldest else "DESC"
         return self._first(" and ".join(["attributes.status = 'FINISHED'", *wanted]), order)
 
+    def find_original(self, tags: Mapping[str, str]) -> "Run | None":
+        """The newest finished run with these tags; one that repeats another only if it is alone."""
+        wanted = [f"tags.`{name}` = '{value}'" for name, value in tags.items()]
+        found = self.client.search_runs(
+            [self.experiment_id],
+            " and ".join(["attributes.status = 'FINISHED'", *wanted]),
+            max_results=100,
+            order_by=["attributes.start_time DESC"],
+        )
+        own = [run for run in found if not run.data.tags.get("reproduces")]
+        return next(iter([*own, *found]), None)
+
+    def find_any(self, tags: Mapping[str, str]) -> "Run | None":
+        """The newest run with these tags, whatever its status."""
+        return self._first(" and ".join(f"tags.`{n}` = '{value}'" for n, value in tags.items()))
+
     def _first(self, wanted: str, order: str = "DESC") -> "Run | None":
         by = [f"attributes.start_time {order}"]
         found = self.client.search_runs([self.experiment_id], wanted, max_results=1, order_by=by)

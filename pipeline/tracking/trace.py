@@ -1,18 +1,14 @@
-"""``pipeline trace``: for each stage, what it read and which MLflow run made its outputs.
+"""For each stage, what it read and which MLflow run made its outputs.
 
-Of the work tree, or with ``--rev`` of a commit or experiment. A stage that DVC took from its
-cache makes no run; its record names the run that once made what lies there now.
+A stage that DVC took from its cache makes no run; its output tells of the run that once made it.
 """
 
-import argparse
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from pipeline.params.schema import TrackingConfig, load
-from pipeline.running.entry import run_stage
+from pipeline.params.tracking import TrackingConfig
 from pipeline.tracking.address import TrackingError, database_file, tracking_uri
 from pipeline.tracking.connection import connect
 from pipeline.tracking.links import page_root, run_link
@@ -48,19 +44,6 @@ class Made:
     training: str = ""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print where the outputs come from."""
-    parser = argparse.ArgumentParser(prog="pipeline trace", description=__doc__)
-    parser.add_argument("--rev", help="a commit, branch, tag or experiment (default: work tree)")
-    parser.add_argument("--json", action="store_true", help="for programs")
-    chosen = parser.parse_args(arguments)
-    found = trace(load().tracking, chosen.rev)
-    if chosen.json:
-        print(json.dumps(found, indent=2))
-    else:
-        print(render(found))
-
-
 def trace(config: TrackingConfig, rev: str | None = None) -> dict[str, Any]:
     """The stages with their runs, as plain data.
 
@@ -91,19 +74,21 @@ def _run(store: Store | None, stage: Stage) -> dict[str, str] | None:
     """What is known of the run that made a stage's outputs; None for stages that have none."""
     if stage.record is None:
         return None
-    recorded = str(stage.record.get("run_id", ""))
-    if not recorded:
+    if not stage.record:
         return asdict(Made(where=NO_RECORD))
+    recorded = str(stage.record.get("run_id") or stage.record.get("result") or stage.record["key"])
     run = None
     if store is not None:
         with store.answering():
-            run = store.find_run(recorded) or _twin(store, stage)
+            run = _recorded(store, stage.name, stage.record)
     if run is None or store is None:
         return asdict(Made(where=ELSEWHERE, recorded=recorded))
     run_id, tags = str(run.info.run_id), run.data.tags
     began = datetime.fromtimestamp(run.info.start_time / 1000).astimezone()
     made = Made(
-        where=HERE if run_id == recorded else TWIN,
+        where=TWIN
+        if tags.get("imported") or stage.record.get("run_id", run_id) != run_id
+        else HERE,
         run_id=run_id,
         name=str(run.info.run_name),
         status=str(run.info.status),
@@ -116,13 +101,19 @@ def _run(store: Store | None, stage: Stage) -> dict[str, str] | None:
     return asdict(made)
 
 
-def _twin(store: Store, stage: Stage) -> Any:
-    """The run that stands for a recorded one of another store."""
-    recorded, key = str((stage.record or {})["run_id"]), (stage.record or {}).get("key")
-    imported = store.find_finished({"stage": stage.name, "imported.run_id": recorded})
-    if imported is not None or not key:
-        return imported
-    return store.find_finished({"stage": stage.name, "dvc.key": str(key)})
+def _recorded(store: Store, stage: str, record: Mapping[str, Any]) -> Any:
+    """The run that a record tells of, or one that stands for it in this store."""
+    named, key = record.get("run_id"), record.get("key")
+    if "result" in record:
+        return store.find_original({"stage": stage, "result": str(record["result"])})
+    if named:
+        found = store.find_run(str(named))
+        return (
+            found
+            or store.find_finished({"stage": stage, "imported.run_id": str(named)})
+            or (store.find_finished({"stage": stage, "dvc.key": str(key)}) if key else None)
+        )
+    return store.find_original({"stage": stage, "dvc.key": str(key)})
 
 
 def render(found: dict[str, Any]) -> str:
@@ -148,13 +139,9 @@ def _run_lines(run: dict[str, str] | None) -> list[str]:
     lines = [f"  run   {run['name']} {run['run_id']}, {run['began']}, {run['status']}"]
     lines.append(f"        {run['link']}")
     if run["where"] == TWIN:
-        lines.append(f"        stands for {run['recorded']} of another store")
+        lines.append(f"        imported: it stands for {run['recorded']} of another store")
     if run["origin"]:
         same = run["origin"] == SAME_CALL
         word = "trained by the same call of dvc" if same else "training taken from DVC's cache"
         lines.append(f"        {word}: {run['training']}")
     return lines
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -19,12 +19,13 @@ TABLES = {
 """Tables of a run folder: the curve that each row has a point of, and how its rows read."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class TrainingRun:
     """The run of a training that is going on; ``model_id`` is its model, files follow later.
 
     ``newest`` is the last step of each curve that the store is known to have, and ``seen`` the
-    milliseconds since the epoch at which each row was first to be sent.
+    milliseconds since the epoch at which each row was first to be sent. ``status`` is what the run
+    is left with.
     """
 
     store: Store
@@ -32,6 +33,7 @@ class TrainingRun:
     model_id: str
     newest: dict[str, int] = field(default_factory=dict)
     seen: dict[tuple[str, int], int] = field(default_factory=dict)
+    status: str = "FINISHED"
 
     def log_tables(self, folder: Path) -> None:
         """Add the rows of a run folder's tables that the run does not have yet.

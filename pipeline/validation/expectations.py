@@ -1,8 +1,8 @@
 """The rules for labels as Great Expectations, and its Data Docs.
 
 The expectations are held against the raw tables, before policies, so that the documents show
-how often a rule is broken. They are the rules of ``yolov2.data.labels.rules``, stated a second time in
-another library's terms. A kind of mistake whose policy is ``ignore`` is not looked for.
+how often a rule is broken. They are the rules of ``yolov2.data.labels.rules``, stated a second
+time in another library's terms. A kind of mistake whose policy is ``ignore`` is not looked for.
 """
 
 import os

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.validation.data_docs import page, table
+from pipeline.pages import html_page, html_table
 from pipeline.validation.expectations import Results, Verdict
 from yolov2.config.data import DataConfig, ValidateConfig
 from yolov2.data.labels.problems import Problem, count_kinds, errors, format_notes
@@ -99,11 +99,11 @@ def front_page(outcome: Outcome, found: Mapping[str, Any]) -> str:
         f'<p>{html.escape(outcome.data.config)}: <b class="{style}">{mark} {verdict}</b></p>',
         *(f"<p>{html.escape(note)}</p>" for note in notes),
         "<h2>Images and boxes</h2>",
-        table((*splits_header, "lines left out"), splits),
-        table(("class", *found["splits"]), _class_rows(found)),
+        html_table((*splits_header, "lines left out"), splits),
+        html_table(("class", *found["splits"]), _class_rows(found)),
         *(f"<p>{html.escape(text)}</p>" for text in advice(found)),
         "<h2>Rules</h2>",
-        table(
+        html_table(
             ("", "rule", "table", "rows", "broken by", "then"),
             map(_rule_row, outcome.results.verdicts),
         ),
@@ -111,7 +111,7 @@ def front_page(outcome: Outcome, found: Mapping[str, Any]) -> str:
         f"<h2>Problems: {len(outcome.problems)}</h2>",
         *_problem_list(outcome.problems),
     ]
-    return page("Validation of the data set", body)
+    return html_page("Validation of the data set", body)
 
 
 def advice(found: Mapping[str, Any]) -> list[str]:
@@ -147,4 +147,4 @@ def _problem_list(problems: Sequence[Problem]) -> list[str]:
     ]
     rest = len(problems) - SHOWN_PROBLEMS
     more = [f"<p>… and {rest} more in validation.json.</p>"] if rest > 0 else []
-    return [table(header, rows), *more]
+    return [html_table(header, rows), *more]

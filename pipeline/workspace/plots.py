@@ -1,15 +1,12 @@
-"""``pipeline plots``: make DVC's plot pages work without a network.
+"""DVC's plot pages without a network.
 
-``dvc plots show`` and ``dvc plots diff`` write a page that loads its chart library from a
-server far away; behind a firewall, or in some years, it stays blank. This puts the library
-itself into the page's template and tells DVC, in this clone only, to use it.
+They load their chart library from a server far away; behind a firewall, or in some years, they stay
+blank. Here the library itself is put into the pages' template.
 """
 
 import subprocess
 import sys
 from pathlib import Path
-
-from pipeline.running.entry import run_stage
 
 TEMPLATE = Path(".dvc") / "plots_offline.html"
 
@@ -34,7 +31,7 @@ PAGE = """\
 """
 
 
-def main() -> None:
+def make_template() -> None:
     """Write the template and name it in ``.dvc/config.local``."""
     import vl_convert
 
@@ -45,7 +42,3 @@ def main() -> None:
     # relative to .dvc; not in the shared configuration, where a clone without the file would fail
     setting = ["config", "--local", "plots.html_template", TEMPLATE.name]
     subprocess.run([sys.executable, "-m", "dvc", *setting], check=True)
-
-
-if __name__ == "__main__":
-    run_stage(main)

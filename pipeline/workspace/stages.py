@@ -18,12 +18,14 @@ from ruamel.yaml import YAML
 from pipeline import paths
 from pipeline.workspace.revision import SHORT, Place
 
-RECORDS = {
-    "train": paths.TRAIN_RUN,
-    "evaluate": paths.EVALUATE_RUN,
-    "export": paths.EXPORT_RUN,
+RECORDS = {"train": paths.TRAINING, "evaluate": paths.METRICS, "export": paths.EXPORT}
+"""By stage: the output by which the MLflow run of its execution is known."""
+OLD_RECORDS = {
+    "train": paths.ARTIFACTS / "train_run.json",
+    "evaluate": paths.ARTIFACTS / "evaluate_run.json",
+    "export": paths.ARTIFACTS / "export_run.json",
 }
-"""By stage: the file that names the MLflow run of its execution."""
+"""The files in which version 0.1 kept the run's id."""
 
 FRESH, STALE, RECORDED, NEVER = "up to date", "stale", "as recorded", "never ran"
 
@@ -33,8 +35,9 @@ class Stage:
     """A stage as ``dvc.lock`` has it.
 
     ``why`` says what makes it stale, ``code`` is a digest over the digests of its ``files``
-    ``.py`` dependencies, ``data`` the other dependencies' digests by path. ``record`` is the
-    content of its run record; None where it has none, empty where the file is not at hand.
+    ``.py`` dependencies, ``data`` the other dependencies' digests by path. ``record`` is by what
+    its run is known: ``key`` of a training, ``result`` (sha256 of the output) of what follows, of
+    version 0.1 the ``run_id``; None for a stage without a run, empty where the file is not at hand.
     """
 
     name: str
@@ -59,6 +62,8 @@ def stages(where: Place) -> list[Stage]:
         raise ValueError(f"no dvc.yaml{at}")
     lock = (_yaml(where.text(Path("dvc.lock")) or "").get("stages") or {}) | {}
     changed = _changed() if where.commit is None else None
+    for name in [n for n, why in (changed or {}).items() if why == ["always changed"]]:
+        del changed[name]  # type: ignore[union-attr]
     behind = _behind(lock, changed or {})
     return [
         _stage(name, lock.get(name), where, _state(name, lock, changed, behind))
@@ -83,13 +88,21 @@ def _stage(
         files=len(code),
         data={path: md5[:SHORT] for path, md5 in deps.items() if path not in code},
         parameters=tuple(n for values in locked.get("params", {}).values() for n in values),
-        record=_record(where, RECORDS[name]) if name in RECORDS else None,
+        record=_record(where, name, locked) if name in RECORDS else None,
     )
 
 
-def _record(where: Place, path: Path) -> Mapping[str, Any]:
-    text = where.output(path)
-    return dict(json.loads(text)) if text else {}
+def _record(where: Place, name: str, locked: Mapping[str, Any]) -> Mapping[str, Any]:
+    outs = {Path(out["path"]) for out in locked.get("outs", ())}
+    if OLD_RECORDS[name] in outs:
+        text = where.output(OLD_RECORDS[name])
+        return dict(json.loads(text)) if text else {}
+    text = where.output(RECORDS[name])
+    if not text:
+        return {}
+    if name == "train":
+        return {"key": json.loads(text)["key"]}
+    return {"result": hashlib.sha256(text.encode()).hexdigest()}
 
 
 def _state(

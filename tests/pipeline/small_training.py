@@ -24,7 +24,7 @@ SMALL = {
     "train.batch_size": 4,
     "train.epochs": 3,
     "train.validate_every": 2,
-    "train.num_workers": 0,
+    "machine.num_workers": 0,
     "train.amp": "off",
 }
 """The demo's parameters, changed so that a training takes seconds."""

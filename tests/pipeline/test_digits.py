@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits, load_sample_images
 
 from pipeline import digits
 from pipeline.digits import load_material, make_scenes, write_data_set
-from pipeline.params.schema import DigitsConfig
+from pipeline.params.digits import DigitsConfig
 from pipeline.scenes.ink import glyph
 from pipeline.scenes.scene import Material, compose_scene
 from tests.pipeline.project import copy_project, run, write_params

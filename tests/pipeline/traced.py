@@ -11,8 +11,8 @@ from ruamel.yaml import YAML
 from pipeline import paths
 from pipeline.params.schema import load
 from pipeline.running.entry import run_stage
-from pipeline.tracking.identity import collect_identity
 from pipeline.tracking.runs import log_evaluation, log_export, open_training_run
+from pipeline.workspace.identity import collect_identity
 from tests.pipeline.tracked import write_json
 
 DVC_YAML = """\

@@ -16,13 +16,13 @@ import numpy as np
 from PIL import Image
 
 from pipeline import paths
-from pipeline.params.schema import TrackingConfig
+from pipeline.params.tracking import TrackingConfig
 from pipeline.running.entry import run_stage
 from pipeline.tracking.connection import connect
 from pipeline.tracking.delivery import Delivery
-from pipeline.tracking.identity import RunIdentity
 from pipeline.tracking.runs import log_evaluation, open_training_run
 from pipeline.tracking.store import Store
+from pipeline.workspace.identity import RunIdentity
 from yolov2.evaluation.figures import flat_metrics
 
 CONFIG = TrackingConfig(experiment="trial", model_name="trial-model")

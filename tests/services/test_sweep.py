@@ -26,7 +26,7 @@ def commit(deployment: Deployment, copy: Path) -> str:
         "cmd": "python work.py",
         "deps": ["work.py"],
         "params": ["train"],
-        "outs": ["artifacts/train_run.json", "reports/train/history.csv"],
+        "outs": ["artifacts/training.json", "reports/train/history.csv"],
     }
     (copy / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"train": stage}}))
     (copy / "work.py").write_text(WORK)

@@ -7,6 +7,7 @@ import pytest
 
 from yolov2.config.augment import NO_CHANGES
 from yolov2.config.data import AnchorsConfig, ValidateConfig
+from yolov2.config.machine import MachineConfig
 from yolov2.config.model import ModelConfig
 from yolov2.config.train import MultiScaleConfig, TrainConfig
 from yolov2.data.anchors import choose_anchors
@@ -53,11 +54,10 @@ def test_eight_images_are_learnt_by_heart(bccd: Path, tmp_path: Path) -> None:
             lr_schedule="cosine",
             warmup_epochs=5.0,
             validate_every=150,
-            num_workers=0,
-            device="cpu",
             multi_scale=MultiScaleConfig(every=0),
             augment=NO_CHANGES,
         ),
+        machine=MachineConfig(num_workers=0, device="cpu"),
     )
     reports = [e for e in train_run(inputs, tmp_path / "run") if isinstance(e, EpochReport)]
     validation = reports[-1].validation

@@ -168,7 +168,8 @@ def _write(
 ) -> None:
     from yolov2.evaluation.evaluate import write_metrics
     from yolov2.evaluation.report.files import write_report
-    from yolov2.runs.folder import EVALUATION, write_json
+    from yolov2.files import write_json
+    from yolov2.runs.folder import EVALUATION
 
     evaluation = evaluated.evaluation
     write_metrics(evaluation, folder / METRICS)

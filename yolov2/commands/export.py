@@ -110,7 +110,7 @@ def _export(checkpoint: Path, folder: Path, evidence: "Evidence", config: Export
     """Write the files, then the report, a line for each."""
     from yolov2.export.artefacts import Places, export_checkpoint
     from yolov2.export.report import describe, export_report, export_table
-    from yolov2.runs.folder import write_json, write_text
+    from yolov2.files import write_json, write_text
 
     proof, table, exported = folder / "export.json", folder / "export.md", []
     places = Places(folder=folder, reports=(proof, table))

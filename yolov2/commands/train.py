@@ -9,9 +9,9 @@ from yolov2.commands.augmentation import AUGMENT
 from yolov2.commands.options import add_data, add_device, add_section, section_from
 from yolov2.config.augment import AugmentConfig
 from yolov2.config.data import AnchorsConfig
+from yolov2.config.machine import CheckpointConfig, MachineConfig
 from yolov2.config.model import ModelConfig
 from yolov2.config.train import (
-    CheckpointConfig,
     FailureConfig,
     LossConfig,
     MultiScaleConfig,
@@ -38,12 +38,15 @@ Loss = lambda_coord * coordinates + objectness (lambda_noobj where there is no o
 """
 
 
-RUN = {
+MACHINE = {
+    "threads": "of the processor, for one network; 0: as the environment says",
     "num_workers": "processes that read images",
     "cache": "keep decoded images in memory or on disk",
+    "log_every": "steps from one row of steps.csv to the next",
+}
+RUN = {
     "seed": "start of every random choice: the same seed gives the same weights on a CPU",
     "validate_every": "epochs from one measurement on the val split to the next",
-    "log_every": "steps from one row of steps.csv to the next",
 }
 SAVE_PREFIX = "save_"
 SAVE = {
@@ -112,6 +115,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="go on with the unfinished training in --save-dir; data and recipe must be the same",
     )
     add_device(run)
+    add_section(run, MachineConfig, MACHINE)
     add_section(run, TrainConfig, RUN)
     add_section(run, CheckpointConfig, SAVE, prefix=SAVE_PREFIX)
     network = parser.add_argument_group("network")
@@ -138,11 +142,12 @@ def run(args: argparse.Namespace) -> int:
         "loss": section_from(args, LossConfig),
         "augment": section_from(args, AugmentConfig),
         "multi_scale": section_from(args, MultiScaleConfig, prefix=SCALE_PREFIX),
-        "checkpoint": section_from(args, CheckpointConfig, prefix=SAVE_PREFIX),
         "failure": section_from(args, FailureConfig),
     }
     train = section_from(args, TrainConfig, **sections)
     model = section_from(args, ModelConfig)
+    checkpoint = section_from(args, CheckpointConfig, prefix=SAVE_PREFIX)
+    machine = section_from(args, MachineConfig, checkpoint=checkpoint)
 
     from yolov2.commands.data import load_data
     from yolov2.commands.progress import announce, bar
@@ -163,6 +168,7 @@ def run(args: argparse.Namespace) -> int:
         anchors=tuple((float(w), float(h)) for w, h in report.anchors),
         model=model,
         train=train,
+        machine=machine,
     )
     folder = Path(args.save_dir)
     with terminable():

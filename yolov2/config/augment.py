@@ -1,4 +1,4 @@
-"""Settings of the random changes of training images. See ``config.py`` for the others."""
+"""Settings of the random changes of training images."""
 
 from dataclasses import dataclass
 from typing import Literal

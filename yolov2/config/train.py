@@ -1,4 +1,4 @@
-"""Settings of the training: loss, optimiser, checkpoints. See ``config.py`` for the others."""
+"""Settings of the training: loss, optimiser, what to do when a step fails."""
 
 from dataclasses import dataclass, field
 from math import isfinite
@@ -46,25 +46,6 @@ class MultiScaleConfig(Section):
         require_between("every", self.every, 0, 1_000_000)
         require_between("smallest", self.smallest, 0.1, 1.0)
         require_between("largest", self.largest, 1.0, 4.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckpointConfig(Section):
-    """When a training is saved, to go on from after an interruption.
-
-    After ``every_minutes``, and where it is not 0 after ``every_steps`` optimiser steps; also
-    with each new best, when it is asked to end, and at the end. Beside the newest, ``keep``
-    earlier ones stay.
-    """
-
-    every_minutes: float = 5.0
-    every_steps: int = 0
-    keep: int = 1
-
-    def __post_init__(self) -> None:
-        require_between("every_minutes", self.every_minutes, 0.0, 1e6)
-        require_between("every_steps", self.every_steps, 0, 1_000_000_000)
-        require_between("keep", self.keep, 0, 1000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,17 +111,12 @@ class TrainConfig(Section):
     channels_last: bool = True
     compile: bool = False
     validate_every: int = 5
-    log_every: int = 50
     seed: int = 0
-    device: str = "auto"
     devices: int = 1
     sync_batch_norm: bool = False
-    num_workers: int = 4
-    cache: Literal["none", "ram", "disk"] = "none"
     multi_scale: MultiScaleConfig = field(default_factory=MultiScaleConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     failure: FailureConfig = field(default_factory=FailureConfig)
 
     def __post_init__(self) -> None:
@@ -161,10 +137,8 @@ class TrainConfig(Section):
         require_between("clip_norm", self.clip_norm, 0.0, 1e9)
         require_between("patience", self.patience, 0, 1_000_000)
         require_between("validate_every", self.validate_every, 1, 1_000_000)
-        require_between("log_every", self.log_every, 1, 1_000_000)
         require_between("seed", self.seed, 0, 2**32 - 1)
         require_between("devices", self.devices, 1, 1024)
-        require_between("num_workers", self.num_workers, 0, 1024)
         require(
             self.devices == 1 or (self.failure.on_oom == "stop" and self.batch_size != "auto"),
             "on_oom: halve and batch_size: auto work on one device only: set devices to 1, or give"

@@ -51,7 +51,7 @@ def build_training(
         inputs.model.image_size,
         augment=config.augment,
         seed=config.seed,
-        cache=config.cache,
+        cache=inputs.machine.cache,
     )
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
@@ -60,7 +60,7 @@ def build_training(
     optimiser = Optimiser(network, config, device, world)
     meter = Meter(device, optimiser.precision.dtype, gmac * 1e9 / PROBE_SIDE**2)
     place = Position(**at) if at else _beginning(inputs, optimiser, len(dataset))
-    return Training(optimiser, dataset, config, place, meter, score)
+    return Training(optimiser, dataset, config, inputs.machine, place, meter, score)
 
 
 def _beginning(inputs: TrainingInputs, optimiser: Optimiser, images: int) -> Position:
@@ -112,7 +112,7 @@ def validation(inputs: TrainingInputs, device: torch.device, world: World) -> Sc
         loader = EvaluationLoader(
             dataset,
             batch_size=config.batch_size,
-            num_workers=inputs.train.num_workers,
+            num_workers=inputs.machine.num_workers,
             rank=world.rank,
             world=world.size,
             tell=tell,

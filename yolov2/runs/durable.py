@@ -11,6 +11,7 @@ import torch
 from yolov2.config.section import require
 from yolov2.config.train import without_effect
 from yolov2.data.table import digest
+from yolov2.files import write_json
 from yolov2.network.checkpoint import save_checkpoint
 from yolov2.runs import folder as run_folder
 from yolov2.runs.assembly import build_training
@@ -46,7 +47,7 @@ class DurableTraining:
         about: Mapping[str, Any],
     ) -> None:
         self.inputs, self.folder, self.world = inputs, folder, world
-        self.rules = inputs.train.checkpoint
+        self.rules = inputs.machine.checkpoint
         self.fingerprint, self.about = fingerprint, dict(about)
         self.records = Records()
         self.saved_at, self.saved_as, self.writable = time.monotonic(), (-1, -1), True
@@ -67,10 +68,10 @@ class DurableTraining:
         if path is not None:
             self._restore(state)
         if self.world.is_main:
-            run_folder.write_json(self.folder / PARAMETERS, self.inputs.parameters())
+            write_json(self.folder / PARAMETERS, self.inputs.parameters())
             format_ = self.training.optimiser.precision.format
             about = run_folder.environment(device, format_)
-            run_folder.write_json(self.folder / ENVIRONMENT, about)
+            write_json(self.folder / ENVIRONMENT, about)
             self.records.write(self.folder)
         if path is not None:
             yield Saved(step=self.training.at.step)

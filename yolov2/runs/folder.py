@@ -6,7 +6,6 @@ machine without MLflow is tracked like any other.
 
 import fcntl
 import hashlib
-import json
 import os
 import platform
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from yolov2.files import write_json, write_text
 from yolov2.network.checkpoint import load_detector
 from yolov2.network.yolov2 import YOLOv2
 
@@ -44,19 +44,6 @@ PACKAGES = (
     "hotcoco",
 )
 """Whose versions are kept with a run."""
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write ``path`` through a temporary file beside it: a reader sees the old or the new."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """``content`` as readable JSON, atomically."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_history(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

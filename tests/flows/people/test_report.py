@@ -5,12 +5,12 @@ import pytest
 
 from flows.people.report import ap_table, class_table, headline, mlflow_page
 
+RUNS = {"training": "1a2b", "evaluation": "3c4d"}
+
 
 @pytest.fixture
 def finished(tmp_path: Path) -> Path:
     files = {
-        "artifacts/train_run.json": {"run_id": "1a2b"},
-        "artifacts/evaluate_run.json": {"run_id": "3c4d"},
         "reports/metrics.json": {
             "AP": 0.51234567,
             "AP50": 0.875,
@@ -60,7 +60,7 @@ def test_runs_of_a_server_are_links_without_the_password(
     finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@mlflow.lan:5000/base/?token=x")
-    page = mlflow_page(finished)
+    page = mlflow_page(finished, RUNS)
     assert "| training | [1a2b](https://mlflow.lan:5000/base/#/runs/1a2b) |" in page
     assert "| evaluation | [3c4d](https://mlflow.lan:5000/base/#/runs/3c4d) |" in page
     assert "secret" not in page
@@ -73,6 +73,6 @@ def test_runs_of_the_embedded_store_name_the_command(
 ) -> None:
     if address:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    page = mlflow_page(finished)
+    page = mlflow_page(finished, RUNS)
     assert "| training | [1a2b](http://127.0.0.1:5000/#/runs/1a2b) |" in page
     assert page.endswith(f"The links work while `make ui` runs in {finished}.")

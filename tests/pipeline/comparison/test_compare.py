@@ -12,8 +12,8 @@ import torch
 from pipeline import paths
 from pipeline.comparison import compare
 from pipeline.params.schema import load
-from pipeline.tracking.identity import RunIdentity
 from pipeline.tracking.runs import log_evaluation
+from pipeline.workspace.identity import RunIdentity
 from tests.pipeline.small_training import make_workspace
 from tests.pipeline.tracked import KEY, files, open_store, runs
 from yolov2.data.table import LabelTables

@@ -66,9 +66,9 @@ def dvc(*arguments: str) -> str:
 
 def start(code: str = "", *arguments: str) -> "subprocess.Popen[str]":
     """``pipeline data ARGUMENTS`` as a process; ``code`` runs in it before."""
-    program = f"{code}\nimport sys; from pipeline.data.command import command as data; from pipeline.running.entry import run_stage\n"
+    program = f"{code}\nimport sys; from pipeline.cli import main; main()\n"
     return subprocess.Popen(
-        [sys.executable, "-c", f"{program}run_stage(lambda: data.main(sys.argv[1:]))", *arguments],
+        [sys.executable, "-c", program, "data", *arguments],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -292,7 +292,7 @@ def test_a_kill_leaves_the_data_set_as_it_was_or_complete(pets: Path, moment: st
     code = f"""\
 import os, signal
 from pathlib import Path
-from pipeline.data.command import add as data_add; from pipeline.data.command import batch as data_batch
+from pipeline.data import add as data_add, batch as data_batch
 replace = Path.replace
 def die(*arguments, **more): os.kill(os.getpid(), signal.SIGKILL)
 {KILLED[moment]}
@@ -313,7 +313,7 @@ def die(*arguments, **more): os.kill(os.getpid(), signal.SIGKILL)
 def test_a_kill_before_the_version_of_a_whole_data_set_is_made_good(pets: Path) -> None:
     dvc("add", "-q", "data/pets")
     new = arrive(pets / "new", {"n": (noise(10), BOX)})
-    code = "from pipeline.data.command import add as data_add; import os; data_add.version = lambda path: os.abort()"
+    code = "from pipeline.data import add; import os; add.version = lambda path: os.abort()"
     process = start(code, "add", str(new))
     process.communicate(timeout=60)
     assert process.returncode == -6

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline import digits
 from pipeline.digits import load_material, make_scenes
-from pipeline.params.schema import DigitsConfig
+from pipeline.params.digits import DigitsConfig
 from yolov2.data.description import read_description
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pipeline.drift.command import measure
 
 from pipeline import paths
 from pipeline.drift import command as drift
-from pipeline.drift.command import measure
 from pipeline.drift.measures import bin_counts, judge, shift
 from tests.tables import Box, make_tables
 from yolov2.data.table import LabelTables

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pipeline.params.__main__ import main, use_preset
 
 from pipeline.params import own, timing
-from pipeline.params.__main__ import main, use_preset
 from pipeline.params.own import Sample, choose, fit, input_side, look_at, with_epochs, with_memory
 from pipeline.params.presets import OWN
 from pipeline.params.schema import Params, load

@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 
 import pytest
-
 from pipeline.params.__main__ import use_preset
+
 from pipeline.params.presets import DEMO, FULL, render
 from pipeline.params.schema import TrackingConfig, load
 from pipeline.registry.models import Registry

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from pipeline.tracking.identity import hardware_here
 
 from pipeline.reproduction.passes import Pass, find_source
 from pipeline.reproduction.repetition import (
@@ -16,7 +17,6 @@ from pipeline.reproduction.repetition import (
     same_number_format,
     with_threads,
 )
-from pipeline.tracking.identity import hardware_here
 from pipeline.tracking.runs import log_evaluation, open_training_run
 from pipeline.workspace.copies import override
 from tests.pipeline.tracked import CONFIG, KEY, PARAMETERS, identity

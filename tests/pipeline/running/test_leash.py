@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-LEASH = Path(__file__).resolve().parents[3] / "pipeline" / "leash.py"
+LEASH = Path(__file__).resolve().parents[3] / "pipeline" / "running" / "leash.py"
 
 
 def leash(program: str, grace: float = 10.0) -> subprocess.Popen[str]:

@@ -44,7 +44,7 @@ def model(folder: Path, pyfunc: ModuleType) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def serving(pyfunc: ModuleType) -> ModuleType:
-    """``pipeline.serving.model``, not imported before a test needs it: MLflow's part takes seconds."""
+    """The module, not imported before a test needs it: MLflow's part takes seconds."""
     return importlib.import_module("pipeline.serving.model")
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipeline import paths
-from pipeline.tracking.identity import collect_identity
 from pipeline.workspace.git import read_work_tree
+from pipeline.workspace.identity import collect_identity
 
 
 def git(*arguments: str, cwd: Path | None = None) -> str:

@@ -14,8 +14,8 @@ import pytest
 from pipeline.running import processes
 from pipeline.tracking import layout, marks
 from pipeline.tracking.address import TrackingError, artifact_location, tracking_uri
+from pipeline.tracking.connection import connect
 from pipeline.tracking.runs import (
-    check_reachable,
     log_evaluation,
     log_export,
     open_training_run,
@@ -523,7 +523,7 @@ def test_unusable_store_is_said_at_once(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     started = time.monotonic()
     with pytest.raises(TrackingError, match=sentence) as raised:
-        check_reachable(CONFIG)
+        connect(CONFIG.experiment)
     assert time.monotonic() - started < 10
     assert "secret" not in str(raised.value)
 
@@ -532,14 +532,14 @@ def test_older_schema_says_how_to_upgrade(repository: Path) -> None:
     with sqlite3.connect(repository / "mlflow.db") as database:
         database.execute("UPDATE alembic_version SET version_num = '451aebb31d03'")
     with pytest.raises(TrackingError, match=r"make a copy of it, then run `mlflow db upgrade sqli"):
-        check_reachable(CONFIG)
+        connect(CONFIG.experiment)
 
 
 def test_deleted_experiment(repository: Path) -> None:
     store = open_store()
     store.client.delete_experiment(store.experiment_id)
     with pytest.raises(TrackingError, match="the experiment 'trial' in .* was deleted: restore it"):
-        check_reachable(CONFIG)
+        connect(CONFIG.experiment)
 
 
 def test_many_processes_may_create_the_store_together(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from pipeline.promotion.promote import promote
 from pipeline.registry.models import CHALLENGER, CHAMPION, Registry
 from pipeline.registry.register import register
 from pipeline.tracking.address import TrackingError
-from pipeline.tracking.runs import check_reachable
+from pipeline.tracking.connection import connect
 from tests.pipeline import tracked
 from tests.pipeline.servers import free_port, start, start_tracking, stop
 from tests.pipeline.tracked import CONFIG, open_store, png
@@ -50,7 +50,7 @@ def remote(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 def test_train_evaluate_register_promote_serve(
     remote: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    check_reachable(CONFIG)
+    connect(CONFIG.experiment)
     tracked.leave_result(remote)
     assert register(CONFIG).startswith("registered version 1 of trial-model: test AP 0.500")
     assert register(CONFIG).startswith("version 1 of trial-model exists")
@@ -125,6 +125,6 @@ def test_something_else_than_mlflow(remote: Path, monkeypatch: pytest.MonkeyPatc
             except OSError:
                 time.sleep(0.1)
         with pytest.raises(TrackingError, match=r"answers 404 \(.*\) to /health: is it the MLflow"):
-            check_reachable(CONFIG)
+            connect(CONFIG.experiment)
     finally:
         stop(process)

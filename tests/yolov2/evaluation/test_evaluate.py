@@ -16,7 +16,8 @@ from yolov2.evaluation.annotated import annotated_images
 from yolov2.evaluation.confusion import ImageScore
 from yolov2.evaluation.evaluate import evaluate_checkpoint, write_metrics
 from yolov2.evaluation.metrics import evaluate
-from yolov2.evaluation.report.files import best_and_worst, write_report
+from yolov2.evaluation.report.files import write_report
+from yolov2.evaluation.report.pictures import best_and_worst
 from yolov2.evaluation.score import score_split
 from yolov2.network.checkpoint import save_checkpoint
 from yolov2.network.yolov2 import YOLOv2

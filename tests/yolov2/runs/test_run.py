@@ -12,8 +12,9 @@ import torch
 
 from tests.yolov2.scenes import squares
 from yolov2.config.augment import AugmentConfig
+from yolov2.config.machine import CheckpointConfig, MachineConfig
 from yolov2.config.model import ModelConfig
-from yolov2.config.train import CheckpointConfig, LossConfig, MultiScaleConfig, TrainConfig
+from yolov2.config.train import LossConfig, MultiScaleConfig, TrainConfig
 from yolov2.network.checkpoint import load_detector, read_checkpoint
 from yolov2.runs.folder import locked
 from yolov2.runs.inputs import TrainingInputs
@@ -22,15 +23,16 @@ from yolov2.training.nonfinite import NonFiniteLossError
 from yolov2.training.reports import EpochReport, Event
 
 ANCHORS = ((0.6, 0.6), (1.0, 1.0))
+MACHINE = MachineConfig(
+    device="cpu", num_workers=0, log_every=2, checkpoint=CheckpointConfig(every_steps=1)
+)
 
 
 def inputs(root: Path, **train: object) -> TrainingInputs:
     recipe = {
         "epochs": 4, "batch_size": 4, "lr": 0.01, "lr_steps": (3,), "warmup_epochs": 0.5,
-        "validate_every": 2, "num_workers": 0, "device": "cpu",
-        "log_every": 2, "multi_scale": MultiScaleConfig(every=0), "amp": "off",
+        "validate_every": 2, "multi_scale": MultiScaleConfig(every=0), "amp": "off",
         "augment": AugmentConfig(mosaic=0.5, mixup=0.3, mosaic_off_epochs=1),
-        "checkpoint": CheckpointConfig(every_steps=1),
     }  # fmt: skip
     return TrainingInputs(
         tables=squares(root),
@@ -38,6 +40,7 @@ def inputs(root: Path, **train: object) -> TrainingInputs:
         anchors=ANCHORS,
         model=ModelConfig(image_size=64, width=0.125),
         train=TrainConfig(**(recipe | train)),  # type: ignore[arg-type]
+        machine=MACHINE,
     )
 
 
@@ -157,7 +160,12 @@ def test_data_without_a_validation_split_keeps_the_newest(tmp_path: Path) -> Non
         class_names=given.tables.class_names,
     )
     lone = TrainingInputs(
-        tables=tables, root=tmp_path, anchors=ANCHORS, model=given.model, train=given.train
+        tables=tables,
+        root=tmp_path,
+        anchors=ANCHORS,
+        model=given.model,
+        train=given.train,
+        machine=given.machine,
     )
     reports = list(epochs(train_run(lone, tmp_path / "run")))
     assert reports[-1].validation is None

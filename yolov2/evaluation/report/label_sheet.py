@@ -1,11 +1,10 @@
-"""Label error candidates to look at: a table, and a contact sheet of the most suspicious."""
+"""Label error candidates to look at: a contact sheet of the most suspicious."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
 from yolov2.boxes import FloatArray
@@ -25,26 +24,6 @@ CONTEXT = 2.5
 
 LEAST = 64
 DASH = 7
-
-TABLE = ("image_id", "image", "kind", "score", "detected", "annotated", "x1", "y1", "x2", "y2")
-
-
-def label_error_table(candidates: Sequence[LabelError], annotated: AnnotatedImages) -> pd.DataFrame:
-    """One row a candidate, the most suspicious first: image, kind, score, classes, the box."""
-    names, paths = annotated.class_names, annotated.paths
-    rows = [
-        (
-            one.image_id,
-            paths[one.image_id],
-            one.kind,
-            round(one.score, 4),
-            names[one.detected],
-            "" if one.annotated is None else names[one.annotated],
-            *(round(side, 1) for side in one.box_xyxy),
-        )
-        for one in candidates
-    ]
-    return pd.DataFrame(rows, columns=list(TABLE))
 
 
 def label_error_sheet(

@@ -1,11 +1,10 @@
-"""``pipeline drift``: how far the data of a split moved between two states.
+"""How far the data of a split moved between two states.
 
 Compared are the label tables that the stage ``validate`` writes: class shares, boxes of an image,
 relative area and aspect of the boxes, sizes and aspect of the images. What the pixels look like
 (brightness, contrast) is not in these tables and not measured.
 """
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,13 +13,11 @@ import numpy as np
 import pandas as pd
 
 from pipeline import paths
-from pipeline.drift.measures import SOME, STRONG, Counts, Shift, Values, Verdict, bin_counts, shift
+from pipeline.drift.measures import Counts, Shift, Values, Verdict, bin_counts, shift
 from pipeline.drift.states import PROPERTIES, read_reference, rows_of
 from pipeline.pages import cell, table
-from pipeline.running.entry import run_stage
-from yolov2.data.description import SPLITS
 from yolov2.data.table import LabelTables, digest
-from yolov2.runs.folder import write_json, write_text
+from yolov2.files import write_json, write_text
 
 JSON = paths.REPORTS / "drift.json"
 MARKDOWN = paths.REPORTS / "drift.md"
@@ -88,34 +85,19 @@ class Drift:
         return table(header, rows)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Parse the command line, measure, write ``reports/drift.json`` and ``.md``."""
-    parser = argparse.ArgumentParser(
-        prog="pipeline drift",
-        description="How far the data of a split moved since a reference (population stability"
-        f" index: from {SOME} some, from {STRONG} strong).",
-    )
-    parser.add_argument(
-        "--reference",
-        default="HEAD",
-        metavar="REF",
-        help="a folder with a label table, a git revision that DVC has one for, or `trained`:"
-        " what the last training here has read; default: HEAD",
-    )
-    parser.add_argument("--split", choices=SPLITS, default="train", help="default: train")
-    chosen = parser.parse_args(arguments)
+def report(reference: str, split: str) -> Drift:
+    """Measure ``split`` against ``reference``; write ``reports/drift.json`` and ``.md``.
+
+    Raises:
+        ValueError: the reference has no label table, or a state nothing in ``split``.
+    """
     current = LabelTables.read(paths.ARTIFACTS)
-    found = measure(read_reference(chosen.reference), current, chosen.split)
-    write_json(
-        JSON, {"reference": chosen.reference, "sentence": found.sentence(), **found.as_dict()}
-    )
+    found = measure(read_reference(reference), current, split)
+    write_json(JSON, {"reference": reference, "sentence": found.sentence(), **found.as_dict()})
     write_text(
-        MARKDOWN,
-        f"# Drift since {cell(chosen.reference)}\n\n{found.sentence()}.\n\n{found.markdown()}\n",
+        MARKDOWN, f"# Drift since {cell(reference)}\n\n{found.sentence()}.\n\n{found.markdown()}\n"
     )
-    for one in found.measures:
-        print(f"{one.name}: PSI {one.shift.psi:.3f}, {one.shift.verdict}; {one.change}")
-    print(found.sentence())
+    return found
 
 
 def measure(reference: LabelTables, current: LabelTables, split: str) -> Drift:
@@ -155,7 +137,3 @@ def _count(boxes: pd.DataFrame, names: Sequence[str]) -> Counts:
 def _values(name: str, before: Values, after: Values) -> Measure:
     change = f"median {np.median(before):.4g} → {np.median(after):.4g}"
     return Measure(name=name, shift=shift(*bin_counts(before, after)), change=change)
-
-
-if __name__ == "__main__":
-    run_stage(main)

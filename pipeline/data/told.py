@@ -1,77 +1,17 @@
-"""``pipeline data``: new data come in, checked, versioned and recorded.
+"""What ``pipeline data`` says: of a batch that was added, of all batches, of the splits."""
 
-Exit status 0: added, or there already; 1: refused, with the reason; of ``status`` 3: a frozen
-split is not what it was.
-"""
-
-import argparse
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.data.add import Added, Order, add
+from pipeline.data.add import Added, Order
 from pipeline.data.data_set import DataSet, find_data_set, is_versioned
 from pipeline.data.log import read_log
 from pipeline.data.reading import changed_splits, read_tables
 from pipeline.params.schema import Params, load
-from pipeline.running.entry import run_stage
-from yolov2.data.description import SPLITS
 from yolov2.data.labels.problems import format_notes, format_problems
 from yolov2.data.table import describe
 
 CHANGED = 3
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse the command line and do it; the exit status."""
-    chosen = _parser().parse_args(arguments)
-    params = load()
-    if chosen.command == "list":
-        return show_batches(params)
-    if chosen.command == "status":
-        return show_status(params)
-    order = Order(
-        folder=chosen.folder,
-        split=chosen.split,
-        name=chosen.name,
-        move=chosen.move,
-        dry_run=chosen.dry_run,
-        new_test_split=chosen.new_test_split,
-    )
-    report(add(params, order), order)
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="pipeline data",
-        description="Add data to the data set of params.yaml, and show what was added.",
-        epilog="example: pipeline data add incoming/2026-05 --dry-run",
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    new = commands.add_parser(
-        "add",
-        help="check a folder, copy it into the data set, version and record it",
-        description="Check a folder of images and labels (images/ and labels/ below it, or .txt"
-        " files beside the images) by the rules of params.yaml, and add it as a batch: all of"
-        " it, or nothing. Images that the split has already are skipped; images that another"
-        " split has are refused.",
-    )
-    new.add_argument("folder", type=Path, metavar="FOLDER")
-    new.add_argument("--split", choices=SPLITS, default="train", help="default: train")
-    new.add_argument("--name", help="of the batch; default: the folder's")
-    new.add_argument("--move", action="store_true", help="remove the files from FOLDER afterwards")
-    new.add_argument("--dry-run", action="store_true", help="check and say what would be done")
-    new.add_argument(
-        "--new-test-split",
-        action="store_true",
-        help="let the split change that models are compared on, or accept that it has",
-    )
-    commands.add_parser("list", help="the batches that were added")
-    commands.add_parser(
-        "status", help="the splits and whether val and test are what was recorded (3: they are not)"
-    )
-    return parser
 
 
 def report(added: Added, order: Order) -> None:
@@ -158,7 +98,3 @@ def show_status(params: Params) -> int:
 
 def _short(path: Path) -> str:
     return os.path.relpath(path)
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -17,14 +17,17 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from pipeline.paths import DATASET, PARAMS
 from pipeline.running.invocation import current_invocation
+from pipeline.workspace.dvc_files import (
+    DVC_LOCK,
+    UNKNOWN,
+    dependencies,
+    file_md5,
+    locked_digests,
+)
 from pipeline.workspace.git import read_work_tree
 
-DVC_FILE = Path("dvc.yaml")
-DVC_LOCK = Path("dvc.lock")
 REQUIREMENTS = Path("requirements.lock")
 
 REPRODUCES = "YOLOV2_REPRODUCES"
@@ -70,6 +73,15 @@ class RunIdentity:
         """Whether code, parameters or other files differ from the commit."""
         return bool(self.patch)
 
+    def as_json(self) -> str:
+        """Every field, for ``from_json`` in another process; any bytes of a patch survive."""
+        return json.dumps(asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> "RunIdentity":
+        """What ``as_json`` has written."""
+        return cls(**json.loads(text))
+
     def as_dict(self) -> dict[str, Any]:
         """All fields but the patch and the files, ready for JSON."""
         fields = {k: v for k, v in asdict(self).items() if k not in ("patch", "files")}
@@ -111,42 +123,12 @@ def _text(path: Path) -> str:
 
 def _stage_dependencies(stage: str | None) -> dict[str, str]:
     """md5 of each dependency that ``dvc.yaml`` gives the stage; of folders, DVC's own digest."""
-    if stage is None or not DVC_FILE.exists():
-        return {}
-    stages = _read_yaml(DVC_FILE).get("stages", {})
-    named = [str(name) for name in stages.get(stage, {}).get("deps", [])]
-    known = _locked_digests() if DVC_LOCK.exists() else {}
-    values = _read_yaml(PARAMS) if PARAMS.exists() else {}
-    result: dict[str, str] = {}
-    for name in (os.path.normpath(_interpolate(text, values)) for text in named):
-        path = Path(name)
-        result[name] = _file_hash(path, "md5") if path.is_file() else known.get(name, "unknown")
-    return result
-
-
-def _locked_digests() -> dict[str, str]:
-    """Path -> digest of every dependency and output in ``dvc.lock``."""
-    stages = _read_yaml(DVC_LOCK).get("stages", {}).values()
-    entries = [e for stage in stages for e in (*stage.get("deps", ()), *stage.get("outs", ()))]
-    return {entry["path"]: str(entry.get("md5", "unknown")) for entry in entries}
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    return dict(YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {})
-
-
-def _interpolate(text: str, values: Any) -> str:
-    """DVC's ``${section.key}`` replaced by its value in ``params.yaml``; unknown ones stay."""
-
-    def value(match: re.Match[str]) -> str:
-        found = values
-        for part in match[1].strip().split("."):
-            if not isinstance(found, Mapping) or part not in found:
-                return match[0]
-            found = found[part]
-        return str(found)
-
-    return re.sub(r"\$\{([^}]+)\}", value, text)
+    named = dependencies(stage) if stage else []
+    known = locked_digests() if named else {}
+    return {
+        name: file_md5(Path(name)) if Path(name).is_file() else known.get(name, UNKNOWN)
+        for name in named
+    }
 
 
 def _file_hash(path: Path, algorithm: str) -> str:

@@ -1,7 +1,5 @@
-"""``pipeline params``: write a preset into ``params.yaml``, or check what is there."""
+"""What ``pipeline params`` does: a preset written into ``params.yaml``, old keys moved."""
 
-import argparse
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,55 +8,14 @@ from tqdm import tqdm
 
 from pipeline.labels import check_train, without
 from pipeline.params.presets import DEMO, FULL, render
-from pipeline.params.schema import Params, load
+from pipeline.params.schema import Params
 from pipeline.paths import PARAMS
-from pipeline.running.entry import run_stage
 from yolov2.config.data import DataConfig
 from yolov2.config.evaluate import caution
-from yolov2.config.section import require_between
+from yolov2.config.section import require, require_between
 from yolov2.data.description import DataDescription, read_description, root_seen_from
 from yolov2.data.labels.problems import format_notes
-from yolov2.runs.folder import write_text
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Parse the command line and do it."""
-    parser = argparse.ArgumentParser(
-        prog="pipeline params",
-        description="Write a preset into params.yaml, or check the file that is there.",
-        epilog="example: pipeline params use own --data ../blood/data.yaml --hours 3",
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    use = commands.add_parser(
-        "use",
-        help="write a preset (the old file is kept as params.yaml.bak)",
-        description="Write a preset into params.yaml; the old file is kept as params.yaml.bak."
-        " For `own` some real training steps are timed, about half a minute.",
-    )
-    use.add_argument(
-        "preset",
-        choices=("own", "full", "demo"),
-        help="own: what learns most from own images, sized by them and this machine; full: the"
-        " published recipe for the full network; demo: the embedded digits",
-    )
-    use.add_argument("--data", type=Path, help="description of the data set (Ultralytics form)")
-    use.add_argument(
-        "--hours", type=float, metavar="H", help="own: what can be trained in this time"
-    )
-    use.add_argument(
-        "--no-timing", action="store_true", help="own: choose by the data alone, say no duration"
-    )
-    commands.add_parser("check", help="read params.yaml and say what is wrong, if anything")
-    chosen = parser.parse_args(arguments)
-    if chosen.command == "check":
-        load()
-        print(f"{PARAMS} is right")
-        return
-    if chosen.preset != "own" and (chosen.hours is not None or chosen.no_timing):
-        parser.error("--hours and --no-timing are for the preset own")
-    if chosen.hours is not None and chosen.no_timing:
-        parser.error("--hours needs the timing: leave --no-timing out")
-    use_preset(chosen.preset, chosen.data, hours=chosen.hours, timed=not chosen.no_timing)
+from yolov2.files import write_text
 
 
 def use_preset(
@@ -72,6 +29,11 @@ def use_preset(
         ValueError: ``own`` or ``full`` without a data set, a description or data that cannot be
             read, or nothing that fits into the time or the memory.
     """
+    require(
+        preset == "own" or (hours is None and timed),
+        "--hours and --no-timing are for the preset own",
+    )
+    require(timed or hours is None, "--hours needs the timing: leave --no-timing out")
     if preset != "demo" and data is None:
         raise ValueError(f"preset {preset} is for an own data set: name it with --data PATH.yaml")
     params = FULL if preset == "full" else DEMO
@@ -144,7 +106,3 @@ def report(preset: str, params: Params) -> None:
             "the published recipe, for a large data set and days on a card: from own images and"
             " random weights the preset own learns more in the same time"
         )
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -1,0 +1,166 @@
+"""Recordings that stages have left: read, and told to MLflow once each.
+
+See ``pipeline/running/recorder.py`` for the side of the stage.
+"""
+
+import fcntl
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from pipeline.checkpoints import CHECKPOINTS, RECORDING
+from pipeline.params.tracking import TrackingConfig
+from pipeline.paths import PARAMS, project_root
+from pipeline.running import processes
+from pipeline.running.recorder import ENDED, FILES, RECORDINGS, RESULT, SENT, START, drop, read
+from pipeline.tracking.address import TrackingError
+from pipeline.tracking.runs import log_evaluation, log_export
+from pipeline.workspace.identity import RunIdentity
+from yolov2.files import write_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """What a stage has written at its start; ``stage_lives`` says whether it is still at work."""
+
+    folder: Path
+    id: str
+    stage: str
+    identity: RunIdentity
+    about: Mapping[str, Any]
+
+    @classmethod
+    def open(cls, folder: Path) -> "Recording":
+        """The recording in ``folder``.
+
+        Raises:
+            ValueError: there is none.
+        """
+        start = read(folder, START)
+        if not start:
+            raise ValueError(f"{folder} is no recording: it has no {START}")
+        return cls(
+            folder=folder,
+            id=str(start["id"]),
+            stage=str(start["stage"]),
+            identity=RunIdentity(**start["identity"]),
+            about=start,
+        )
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """All settings, nested: those that the stage has read, the others as they are written."""
+        text = self.identity.files.get(PARAMS.name, "")
+        written = dict(YAML(typ="safe").load(text) or {}) if text else {}
+        return written | dict(self.about.get("parameters", {}))
+
+    @property
+    def config(self) -> TrackingConfig:
+        """Under which names MLflow files it."""
+        return TrackingConfig(**self.parameters.get("tracking", {}))
+
+    def stage_lives(self) -> bool:
+        """Whether the stage may still add to it; on another machine that cannot be seen."""
+        mark = self.about["process"]
+        return not processes.is_here(mark) or processes.is_alive(mark)
+
+    def ended(self) -> str | None:
+        """How the stage has ended, None if it has not said so."""
+        return read(self.folder, ENDED).get("status")
+
+    def sent(self, **about: Any) -> None:
+        """Say that MLflow has all of it."""
+        write_json(self.folder / SENT, about)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[bool]:
+    """Whether this process is the only one at work on a recording; the others leave it alone."""
+    with (folder / ".recorder").open("a") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            yield False
+            return
+        yield True
+
+
+def record(recording: Recording) -> str:
+    """Make the run of a finished evaluation or export; its id. A second call makes no second run.
+
+    Raises:
+        TrackingError: the store cannot be used; the recording stays as it is.
+    """
+    result = read(recording.folder, RESULT)
+    files = recording.folder / FILES
+    log: Callable[..., str] = {"evaluate": log_evaluation, "export": log_export}[recording.stage]
+    run_id = log(
+        recording.config,
+        training_run=result["training"],
+        parameters=dict(result["training"]["parameters"]) | recording.parameters,
+        metrics=result["metrics"],
+        artifacts=sorted(path for path in files.rglob("*") if path.is_file()),
+        identity=recording.identity,
+        history=recording.folder / result["history"] if result.get("history") else None,
+        tags={"recording": recording.id, "result": result["digest"]},
+    )
+    recording.sent(run_id=run_id)
+    return run_id
+
+
+def pending(root: Path | None = None) -> list[Path]:
+    """Recordings that MLflow may lack something of, the oldest first."""
+    root = root or project_root()
+    found = [*(root / RECORDINGS).glob(f"*/{START}")]
+    found += (root / CHECKPOINTS).glob(f"*/{RECORDING}/{START}")
+    found = [file for file in found if not (file.parent / SENT).exists()]
+    return [file.parent for file in sorted(found, key=lambda file: file.stat().st_mtime)]
+
+
+def send_pending(follow: Callable[[Path], None], root: Path | None = None) -> list[str]:
+    """Tell MLflow what dead stages have left; what was done, a line each.
+
+    ``follow`` sends what is left of a training, ``root`` is the main repository of another folder.
+    A recording whose stage ended before it had a result comes to nothing and is removed.
+
+    Raises:
+        TrackingError: the store cannot be used.
+    """
+    told = []
+    for folder in pending(root):
+        recording = Recording.open(folder)
+        if recording.stage_lives() and recording.ended() is None:
+            continue
+        with alone(folder) as mine:
+            if not mine or (folder / SENT).exists():
+                continue
+            if recording.stage == "train":
+                follow(folder)
+            elif (folder / RESULT).exists():
+                record(recording)
+            else:
+                drop(folder)
+                continue
+        told.append(f"{recording.stage}: sent what {folder} held")
+    tidy()
+    return told
+
+
+def tidy(kept: int = 20) -> None:
+    """Remove recordings of evaluations and exports that are sent, but the newest few."""
+    sent = [*(project_root() / RECORDINGS).glob(f"*/{SENT}")]
+    for file in sorted(sent, key=lambda file: file.stat().st_mtime)[:-kept]:
+        drop(file.parent)
+
+
+def try_to_send(follow: Callable[[Path], None]) -> None:
+    """The same, when something else was just done well: a store that is away is only told of."""
+    try:
+        send_pending(follow)
+    except TrackingError as error:
+        print(f"{error}; what earlier stages have left waits", file=sys.stderr)

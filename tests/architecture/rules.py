@@ -21,9 +21,8 @@ LIBRARY = DETECTION | {"yolov2.evaluation", "yolov2.export", "yolov2.training", 
 
 # pipeline/: what computes, what records, what decides
 BASE = LIBRARY | {"pipeline.paths", "pipeline.pages", "pipeline.running"}
-SETTINGS = BASE | {"pipeline.params"}
+SETTINGS = BASE | {"pipeline.params", "pipeline.labels"}
 WORKSPACE = SETTINGS | {
-    "pipeline.labels",
     "pipeline.workspace",
     "pipeline.checkpoints",
     "pipeline.pictures",
@@ -67,8 +66,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "pipeline.paths": frozenset(),
     "pipeline.pages": GROUND | {"pipeline.paths"},
     "pipeline.running": GROUND | {"pipeline.paths"},
-    "pipeline.params": BASE,
-    "pipeline.labels": SETTINGS,
+    "pipeline.labels": BASE,
+    "pipeline.params": BASE | {"pipeline.labels"},
     "pipeline.pictures": SETTINGS | {"pipeline.labels"},
     "pipeline.checkpoints": SETTINGS,
     "pipeline.workspace": SETTINGS,

@@ -87,8 +87,7 @@ def _tell_mlflow(study: "Study", files: Sequence[Path]) -> None:
     name = study.study_name
     store = connect(config.experiment)
     for row in sweeps.table(study):
-        with store.answering():
-            known = row["run"] and store.find_run(str(row["run"]))
+        known = row["run"] and store.find_run(str(row["run"]))
         if known:
             marks = {"sweep.trial": str(row["trial"]), "sweep.state": str(row["state"])}
             store.set_tags(str(row["run"]), {"sweep": name} | marks)

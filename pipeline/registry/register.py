@@ -58,6 +58,7 @@ def register(config: TrackingConfig) -> Registered:
     scores = read_json(paths.METRICS, "`dvc repro evaluate`")
     export = read_json(paths.EXPORT, "`dvc repro export`")
     sha256 = _graph_hash(export)
+    _require_judged()
     send_pending(follow)
     identity = collect_identity()
     run_id, model_id = resolve_training_run(config, training, paths.HISTORY, identity)
@@ -95,6 +96,16 @@ def _graph_hash(export: Mapping[str, Any]) -> str:
             f"{paths.ONNX} is not the file that {paths.EXPORT} has checked: run `dvc repro export`"
         )
     return found
+
+
+def _require_judged() -> None:
+    """Raise ``ValueError`` unless ``best.pt`` is the checkpoint that the evaluation looked at."""
+    judged = read_json(paths.THRESHOLDS, "`dvc repro evaluate`").get("weights")
+    if not paths.BEST.is_file() or judged != file_sha256(paths.BEST):
+        raise ValueError(
+            f"{paths.BEST} is not the checkpoint that {paths.METRICS} and {paths.THRESHOLDS} are"
+            " of: run `dvc repro evaluate`"
+        )
 
 
 def _evaluated(

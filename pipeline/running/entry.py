@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from pipeline.running import failure
 from yolov2.termination import Terminated, terminable
@@ -54,6 +55,22 @@ def run_stage(main: Callable[[], int | None]) -> None:
         _say("terminated", error)
         status = 143
     sys.exit(status)
+
+
+def run_bare_stage(main: Callable[[], int | None]) -> None:
+    """The same for a stage, which reads ``params.yaml`` and takes no arguments: status 2 for any.
+
+    Without this ``python -m pipeline.train --help`` would train.
+    """
+    if sys.argv[1:]:
+        stage = Path(sys.argv[0]).stem
+        print(
+            f"error: the stage {stage} takes no arguments ({' '.join(sys.argv[1:])}): it reads"
+            f" params.yaml, and `dvc repro {stage}` runs it; `pipeline --help` lists the commands",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    run_stage(main)
 
 
 def _recorded_as() -> str | None:

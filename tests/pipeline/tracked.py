@@ -190,6 +190,7 @@ def leave_result(root: Path, *, scale: float = 1.0, train: bool = True) -> Path:
     latency = {"onnx": 1.5, "threads": 2}
     write_json(root / paths.EXPORT, artefacts={"onnx": graph}, latency_ms=latency)
     (root / paths.BEST).write_bytes(b"weights")
+    write_json(root / paths.THRESHOLDS, classes={}, weights=sha256(root / paths.BEST))
     write_json(root / paths.METRICS, **SCORES)
     write_json(root / paths.VALIDATION, passed=True, digest=DIGEST)
     write_json(root / paths.DATASET, digest=DIGEST, class_names=["cat", "dog", "owl"])

@@ -15,10 +15,12 @@ from pipeline.workspace.inputs import unchanged
 from yolov2.config.data import DataConfig
 from yolov2.config.evaluate import EvaluateConfig
 from yolov2.config.export import ExportConfig
+from yolov2.config.machine import MachineConfig
 from yolov2.export.artefacts import Places, export_checkpoint
 from yolov2.export.evidence import evidence_of
 from yolov2.export.report import describe, export_report, export_table
 from yolov2.files import file_sha256, write_json, write_text
+from yolov2.network.device import use_threads
 from yolov2.runtime.thresholds import read_thresholds
 
 STAGE = "export"
@@ -29,12 +31,15 @@ def main() -> None:
     data = read_section("data", DataConfig)
     evaluate = read_section("evaluate", EvaluateConfig)
     config = read_section("export", ExportConfig)
+    machine = read_section("machine", MachineConfig)
+    use_threads(machine.threads)
     store = StoreCheck()
     labels = read_labels(data)
     labels.check_split(evaluate.split)
     thresholds = read_thresholds(paths.THRESHOLDS)
     store.wait()
     sections = {"data": asdict(data), "evaluate": asdict(evaluate), "export": asdict(config)}
+    sections["machine"] = asdict(machine)
     with Handover.of(STAGE, sections) as handover:
         with unchanged(STAGE):
             evidence = evidence_of(labels.tables, labels.root, config, evaluate, thresholds)

@@ -34,7 +34,7 @@ from yolov2.config.model import ModelConfig
 from yolov2.config.train import TrainConfig
 from yolov2.files import write_json
 from yolov2.network.checkpoint import load_detector, save_checkpoint
-from yolov2.network.device import resolve_device
+from yolov2.network.device import resolve_device, use_threads
 from yolov2.runs.folder import BEST, HASHES, HISTORY, LAST
 from yolov2.runs.inputs import TrainingInputs
 from yolov2.runs.run import finished, train_run
@@ -67,6 +67,7 @@ class Settings:
 def main() -> None:
     """Train, or go on with an interrupted training of the same fingerprint."""
     settings = Settings.read()
+    use_threads(settings.machine.threads)  # before the run's identity tells their number
     store = StoreCheck() if int(os.environ.get("RANK", "0")) == 0 else None
     labels = read_labels(settings.data)
     inputs = _inputs(settings, labels)

@@ -13,7 +13,7 @@ from flows.steps.stages import stage_names
 from flows.steps.tasks import STATE_NAMES, ended, exchange, run_dvc_stage, with_retries
 from flows.steps.workspace import sole_pipeline
 from pipeline.params.flows import FlowsConfig
-from pipeline.running.invocation import VARIABLE as INVOCATION
+from pipeline.running.processes import VARIABLE as INVOCATION
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from flows.steps.work import workplace
 from pipeline.checkpoints import RECORDING
 from pipeline.params.flows import FlowsConfig
 from pipeline.paths import HISTORY, TRAINING, project_root
-from pipeline.running.invocation import VARIABLE as INVOCATION
+from pipeline.running.processes import VARIABLE as INVOCATION
 from pipeline.running.recorder import RUN, START, read, wait_until_sent
 from pipeline.workspace.git import WorkTree
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.paths import DATASET, PARAMS
-from pipeline.running.invocation import current_invocation
+from pipeline.running.processes import current_invocation
 from pipeline.workspace.dvc_files import (
     DVC_LOCK,
     UNKNOWN,

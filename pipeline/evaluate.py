@@ -34,6 +34,7 @@ from yolov2.evaluation.metrics import Evaluation
 from yolov2.evaluation.report.tables import write_tables
 from yolov2.evaluation.thresholds import best_thresholds, write_thresholds
 from yolov2.files import file_sha256
+from yolov2.network.device import use_threads
 from yolov2.runtime.model_file import open_model
 
 STAGE, VAL = "evaluate", "val"
@@ -44,6 +45,7 @@ def main() -> None:
     config = read_section("evaluate", EvaluateConfig)
     data = read_section("data", DataConfig)
     machine = read_section("machine", MachineConfig)
+    use_threads(machine.threads)
     store = StoreCheck()
     labels = read_labels(data)
     labels.check_split(config.split)

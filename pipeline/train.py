@@ -34,7 +34,7 @@ from yolov2.config.model import ModelConfig
 from yolov2.config.train import TrainConfig
 from yolov2.files import write_json
 from yolov2.network.checkpoint import load_detector, save_checkpoint
-from yolov2.network.device import resolve_device
+from yolov2.network.device import resolve_device, use_threads
 from yolov2.runs.folder import BEST, HASHES, HISTORY, LAST
 from yolov2.runs.inputs import TrainingInputs
 from yolov2.runs.run import finished, train_run
@@ -120,6 +120,7 @@ def _train(
     """Train what is left, while the recorder follows in the folder."""
     if (folder / LAST).exists():
         print(f"going on with the training in {folder}")
+    use_threads(settings.machine.threads)  # before the identity counts them
     recorder = Recorder(folder=folder / RECORDING, program="follow")
     about = {"identity": asdict(collect_identity(STAGE)), "key": key}
     begin(recorder.folder, STAGE, {**about, "parameters": asdict(settings)})

@@ -27,6 +27,7 @@ from pipeline.workspace.dvc_files import (
     locked_digests,
 )
 from pipeline.workspace.git import read_work_tree
+from yolov2.files import file_sha256
 
 REQUIREMENTS = Path("requirements.lock")
 
@@ -102,14 +103,14 @@ def collect_identity(stage: str | None = None) -> RunIdentity:
         git_branch=tree.branch,
         patch=tree.patch,
         dvc_experiment=os.environ.get("DVC_EXP_NAME") or None,
-        dvc_lock=_file_hash(DVC_LOCK, "sha256") if DVC_LOCK.exists() else None,
+        dvc_lock=file_sha256(DVC_LOCK) if DVC_LOCK.exists() else None,
         data_digest=digest,
         data=table,
         dependencies=_stage_dependencies(stage or os.environ.get("DVC_STAGE")),
         versions={"python": platform.python_version()} | _packages(),
         hardware=hardware_here(),
         command=shlex.join(sys.orig_argv),
-        requirements_lock=_file_hash(REQUIREMENTS, "sha256") if REQUIREMENTS.exists() else None,
+        requirements_lock=file_sha256(REQUIREMENTS) if REQUIREMENTS.exists() else None,
         files={path.name: _text(path) for path in (DVC_LOCK, PARAMS) if path.exists()},
         reproduces=os.environ.get(REPRODUCES) or None,
         invocation=current_invocation(),
@@ -129,11 +130,6 @@ def _stage_dependencies(stage: str | None) -> dict[str, str]:
         name: file_md5(Path(name)) if Path(name).is_file() else known.get(name, UNKNOWN)
         for name in named
     }
-
-
-def _file_hash(path: Path, algorithm: str) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def _packages() -> dict[str, str]:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from yolov2.files import write_text
+
 TEMPLATE = Path(".dvc") / "plots_offline.html"
 
 PAGE = """\
@@ -38,7 +40,7 @@ def make_template() -> None:
     # DVC's charts are written for Vega-Lite 5
     newest = [name for name in vl_convert.get_vegalite_versions() if name.startswith("5.")][-1]
     library = vl_convert.javascript_bundle(vl_version=newest)  # type: ignore[call-arg]
-    TEMPLATE.write_text(PAGE.format(library=library), encoding="utf-8")
+    write_text(TEMPLATE, PAGE.format(library=library))
     # relative to .dvc; not in the shared configuration, where a clone without the file would fail
     setting = ["config", "--local", "plots.html_template", TEMPLATE.name]
     subprocess.run([sys.executable, "-m", "dvc", *setting], check=True)

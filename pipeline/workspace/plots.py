@@ -4,11 +4,11 @@ They load their chart library from a server far away; behind a firewall, or in s
 blank. Here the library itself is put into the pages' template.
 """
 
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 from yolov2.files import write_text
+from pipeline.workspace.dvc import dvc
 
 TEMPLATE = Path(".dvc") / "plots_offline.html"
 
@@ -42,5 +42,4 @@ def make_template() -> None:
     library = vl_convert.javascript_bundle(vl_version=newest)  # type: ignore[call-arg]
     write_text(TEMPLATE, PAGE.format(library=library))
     # relative to .dvc; not in the shared configuration, where a clone without the file would fail
-    setting = ["config", "--local", "plots.html_template", TEMPLATE.name]
-    subprocess.run([sys.executable, "-m", "dvc", *setting], check=True)
+    dvc(Path(), os.environ, "config", "--local", "plots.html_template", TEMPLATE.name)

@@ -38,7 +38,6 @@ ROOMS = COMPARED | {
     "pipeline.data",
     "pipeline.drift",
     "pipeline.sweep",
-    "deploy",
 }
 OVERVIEW = ROOMS | {"pipeline.overview"}
 

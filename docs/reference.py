@@ -74,7 +74,9 @@ def commands_page() -> str:
     ):
         parts.append(f"## {program}\n\n{_help(parser)}")
         parts += [_command(program, name, each) for name, each in subcommands(parser).items()]
-    parts.append("## Flows\n\nUnder [Prefect](prefect.md); without a server they start their own.\n")
+    parts.append(
+        "## Flows\n\nUnder [Prefect](prefect.md); without a server they start their own.\n"
+    )
     for name in FLOWS:
         module = f"flows.{name}"
         parts.append(f"### python -m {module}\n\n{_help(flow_parser(module))}")
@@ -162,7 +164,12 @@ def _kind(hint: object) -> str:
         return f"list of {_kind(get_args(hint)[0])}"
     if get_args(hint):
         return " or ".join(_kind(part) for part in get_args(hint) if part is not NoneType)
-    words: dict[object, str] = {int: "whole number", float: "number", bool: "yes or no", str: "text"}
+    words: dict[object, str] = {
+        int: "whole number",
+        float: "number",
+        bool: "yes or no",
+        str: "text",
+    }
     return words[hint]
 
 

@@ -2,8 +2,8 @@
 
 The full recipe is what the sections' own defaults say. ``own`` is what was measured to learn
 most from a few hundred images and random weights (benchmarks/README.md, the table of blood cells,
-with the sizes of that measurement; ``own.choose`` takes those of another data set). The demo changes what
-it must to learn ten digits on two CPU cores in minutes.
+with the sizes of that measurement; ``own.choose`` takes those of another data set). The demo
+changes what it must to learn ten digits on two CPU cores in minutes.
 """
 
 from dataclasses import asdict

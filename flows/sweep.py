@@ -103,8 +103,8 @@ def _report(study: "Study", contact: Contact) -> str:
     return f"best of {answers}: val AP {best.value:.4f} with {settings}"
 
 
-def main() -> int:
-    """Run the flow once, with a temporary Prefect server if there is none; 1 when it failed."""
+def build_parser() -> argparse.ArgumentParser:
+    """The options of ``python -m flows.sweep``."""
     parser = argparse.ArgumentParser(
         prog="python -m flows.sweep",
         description=__doc__,
@@ -116,7 +116,12 @@ def main() -> int:
     )
     parser.add_argument("--trials", type=int, default=TRIALS, help=f"in all ({TRIALS})")
     parser.add_argument("--name", help="go on with the sweep of this name, or begin it")
-    chosen = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """Run the flow once, with a temporary Prefect server if there is none; 1 when it failed."""
+    chosen = build_parser().parse_args()
     space = {}
     for text in chosen.set:
         key, sign, what = text.partition("=")

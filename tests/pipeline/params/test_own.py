@@ -40,8 +40,8 @@ def sample(train: int = 205, val: int = 87, side: int = 640, box: float = 64) ->
     )
 
 
-def test_own_is_the_recipe_of_the_table_in_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text()
+def test_own_is_the_recipe_of_the_table_of_blood_cells() -> None:
+    readme = (ROOT / "benchmarks" / "README.md").read_text()
     (command,) = re.findall(r"`(yolov2 train --data \.\.\./bccd[^`]*)`", readme)
     parser = ArgumentParser()
     train_command.add_options(parser)

@@ -7,8 +7,8 @@ blank. Here the library itself is put into the pages' template.
 import os
 from pathlib import Path
 
-from yolov2.files import write_text
 from pipeline.workspace.dvc import dvc
+from yolov2.files import write_text
 
 TEMPLATE = Path(".dvc") / "plots_offline.html"
 

@@ -55,12 +55,6 @@ def _reason(error: Exception) -> str:
     return sentence if len(sentence) <= LONGEST else f"{sentence[:LONGEST]}..."
 
 
-def use_threads(number: int) -> None:
-    """Compute with so many of the processor's threads; 0: as many as the environment says."""
-    if number:
-        torch.set_num_threads(number)
-
-
 def has_bfloat16(device: torch.device) -> bool:
     """Whether ``device`` computes in bfloat16 by hardware, which is faster than float32."""
     if device.type == "cuda":

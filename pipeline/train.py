@@ -121,7 +121,6 @@ def _train(
     """Train what is left, while the recorder follows in the folder."""
     if (folder / LAST).exists():
         print(f"going on with the training in {folder}")
-    use_threads(settings.machine.threads)  # before the identity counts them
     recorder = Recorder(folder=folder / RECORDING, program="follow")
     about = {"identity": asdict(collect_identity(STAGE)), "key": key}
     begin(recorder.folder, STAGE, {**about, "parameters": asdict(settings)})

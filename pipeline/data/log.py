@@ -5,7 +5,6 @@ A YAML file for git. ``frozen`` has the digest (``yolov2.data.table.digest``) th
 these hold. A batch that was let into such a split brings the digest that it has since.
 """
 
-import getpass
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -16,6 +15,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from pipeline.running.person import person
 from yolov2.data.table import LabelTables, digest
 from yolov2.files import write_text
 
@@ -117,4 +117,4 @@ def who() -> str:
             break
         said.append(done.stdout.strip())
     name, address = (*said, "", "")[:2]
-    return f"{name} <{address}>" if name and address else name or getpass.getuser()
+    return f"{name} <{address}>" if name and address else name or person()

@@ -104,4 +104,4 @@ def describe(evaluation: Evaluation) -> str:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, options=False)

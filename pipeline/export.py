@@ -64,4 +64,4 @@ def figures(report: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, options=False)

@@ -181,4 +181,4 @@ def _known_by(inputs: TrainingInputs, folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, options=False)

@@ -105,4 +105,4 @@ def summary(found: Mapping[str, Any], problems: Sequence[Problem]) -> str:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, options=False)

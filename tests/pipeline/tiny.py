@@ -8,6 +8,9 @@ from pathlib import Path
 
 from pipeline.params.presets import DEMO, render
 
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+"""Stages start ``python``: it is this one."""
+
 DVC_YAML = """\
 stages:
   validate:
@@ -26,7 +29,7 @@ def dvc(*arguments: str) -> str:
     """What ``dvc ARGUMENTS`` prints in the current folder."""
     done = subprocess.run(
         [sys.executable, "-m", "dvc", *arguments],
-        env=os.environ | {"DVC_NO_ANALYTICS": "1"},
+        env=os.environ | {"DVC_NO_ANALYTICS": "1", "PATH": PATH},
         capture_output=True,
         text=True,
         check=False,

@@ -204,6 +204,16 @@ def test_report_for_programs_has_all_that_the_page_shows(workspace: Path) -> Non
     assert changes == sorted(changes, reverse=True)
 
 
+def test_json_is_all_that_programs_get(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a, b = (str(checkpoint(name, seed)) for seed, name in enumerate("ab"))
+    assert cli.run(["compare", a, b, b, "--resamples", "20", "--no-speed", "--json"]) == 0
+    findings = json.loads(capsys.readouterr().out)
+    written = {path: json.loads(path.read_text()) for path in Path(".").rglob("comparison.json")}
+    assert len(findings) == 2
+    assert findings[0] == findings[1]
+    assert findings[0] in written.values()
+
+
 def test_other_sides_have_another_folder(workspace: Path) -> None:
     """The ends of the names, of which a folder's name is made, are equal."""
     long = "a-name-of-more-than-forty-characters-in-a-folder"

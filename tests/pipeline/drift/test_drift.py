@@ -151,6 +151,10 @@ def test_the_command_compares_with_what_git_has(
     # 150/601 * ln(450.5/150.5)
     assert by_revision["measures"][0]["psi"] == pytest.approx(0.273643, abs=1e-6)
     assert "| class shares | 0.27" in MARKDOWN.read_text()
+    assert cli.run(["drift", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told.items() <= by_revision.items()
+    assert set(by_revision) - set(told) == {"reference", "sentence"}
     cli.run(["drift", "--reference", "before"])
     assert json.loads(JSON.read_text()) == by_revision | {"reference": "before"}
     cli.run(["drift", "--reference", str(paths.ARTIFACTS)])

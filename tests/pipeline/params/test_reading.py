@@ -63,7 +63,9 @@ def test_a_mistake_of_its_own_has_file_line_key_and_value(tmp_path: Path) -> Non
         f"{path}:5: train.epochs: Input should be a valid integer, "
     )
     path = write(tmp_path, "train:\n  failure:\n    on_nam: stop\n")
-    with pytest.raises(ValueError, match=r":3: unknown key 'train\.failure\.on_nam'; known here: on_"):
+    with pytest.raises(
+        ValueError, match=r":3: unknown key 'train\.failure\.on_nam'; known here: on_"
+    ):
         read_section("train", TrainConfig, path)
 
 

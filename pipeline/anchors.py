@@ -2,7 +2,7 @@
 
 from pipeline import paths
 from pipeline.params.reading import read_section
-from pipeline.running.entry import run_bare_stage
+from pipeline.running.entry import run_stage
 from pipeline.workspace.inputs import unchanged
 from yolov2.config.data import AnchorsConfig
 from yolov2.config.model import ModelConfig
@@ -25,4 +25,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_bare_stage(main)
+    run_stage(main, options=False)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from pipeline import paths
 from pipeline.labels import Labels, read_labels
 from pipeline.params.reading import read_section
-from pipeline.running.entry import run_bare_stage
+from pipeline.running.entry import run_stage
 from pipeline.running.files import read_json
 from pipeline.running.recorder import StoreCheck
 from pipeline.workspace.handover import Handover
@@ -106,4 +106,4 @@ def describe(evaluation: Evaluation) -> str:
 
 
 if __name__ == "__main__":
-    run_bare_stage(main)
+    run_stage(main, options=False)

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline import paths
 from pipeline.labels import read_labels
 from pipeline.params.reading import read_section
-from pipeline.running.entry import run_bare_stage
+from pipeline.running.entry import run_stage
 from pipeline.running.files import read_json
 from pipeline.running.recorder import StoreCheck
 from pipeline.workspace.handover import Handover
@@ -69,4 +69,4 @@ def figures(report: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 if __name__ == "__main__":
-    run_bare_stage(main)
+    run_stage(main, options=False)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline import paths
 from pipeline.params.reading import read_section
-from pipeline.running.entry import run_bare_stage
+from pipeline.running.entry import run_stage
 from pipeline.workspace.dvc_files import folder_state
 from yolov2.config.data import DataConfig
 from yolov2.files import write_json
@@ -39,4 +39,4 @@ def _linked_folders(root: Path) -> Iterator[Path]:
 
 
 if __name__ == "__main__":
-    run_bare_stage(main)
+    run_stage(main, options=False)

@@ -6,7 +6,7 @@ from pipeline import paths
 from pipeline.labels import read_labels
 from pipeline.params.reading import read_section
 from pipeline.pictures import draw_evaluation
-from pipeline.running.entry import run_bare_stage
+from pipeline.running.entry import run_stage
 from yolov2.config.data import AnchorsConfig, DataConfig
 from yolov2.config.evaluate import EvaluateConfig
 from yolov2.config.model import ModelConfig
@@ -27,4 +27,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_bare_stage(main)
+    run_stage(main, options=False)

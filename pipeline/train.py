@@ -21,7 +21,7 @@ from pipeline import paths
 from pipeline.checkpoints import RECORDING, checkpoint_folder, forget_old_trainings
 from pipeline.labels import Labels, read_labels
 from pipeline.params.reading import read_section
-from pipeline.running.entry import run_bare_stage
+from pipeline.running.entry import run_stage
 from pipeline.running.notices import add_notice
 from pipeline.running.recorder import SENT, Recorder, Status, StoreCheck, begin
 from pipeline.workspace.dvc_files import code_version
@@ -182,4 +182,4 @@ def _known_by(inputs: TrainingInputs, folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run_bare_stage(main)
+    run_stage(main, options=False)

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from pipeline import paths
 from pipeline.labels import check_train
 from pipeline.params.reading import read_section
-from pipeline.running.entry import run_bare_stage
+from pipeline.running.entry import run_stage
 from pipeline.validation.data_docs import make_self_contained
 from pipeline.validation.expectations import render_page, run_expectations
 from pipeline.validation.report import Outcome, advice, front_page, report
@@ -103,4 +103,4 @@ def summary(found: Mapping[str, Any], problems: Sequence[Problem]) -> str:
 
 
 if __name__ == "__main__":
-    run_bare_stage(main)
+    run_stage(main, options=False)

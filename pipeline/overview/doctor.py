@@ -107,8 +107,12 @@ def _store() -> Iterator[Finding]:
         file = database_file(uri)
         if file is None:
             probe(uri)
-        elif file.exists() and not os.access(file, os.W_OK):
-            raise TrackingError(f"{file} cannot be written")
+        else:
+            place = file if file.exists() else file.parent
+            if not os.access(place, os.W_OK):
+                text, remedy = f"{place} cannot be written", f"chown or chmod {place}"
+                yield Finding(subject="MLflow", state="bad", text=text, remedy=remedy)
+                return
     except TrackingError as error:
         yield Finding(subject="MLflow", state="bad", text=str(error))
         return

@@ -7,9 +7,8 @@ its failure (``pipeline/running/failure.py``).
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from pipeline.running import failure
 from yolov2.termination import Terminated, terminable
@@ -31,8 +30,10 @@ RECORD_VARIABLE = "PIPELINE_FAILURE_RECORD"
 """The same for a command that a flow starts without DVC."""
 
 
-def run_stage(main: Callable[[], int | None]) -> None:
+def run_stage(main: Callable[[], int | None], *, options: bool = True) -> None:
     """Run ``main`` and leave the process with its exit status.
+
+    A program without ``options`` refuses any: who asks a stage for ``--help`` wants no training.
 
     ``ValueError`` and ``OSError`` are what a person can cause: printed as one line, status 1.
     Ctrl-C ends with 130 and SIGTERM with 143, both after the open files, runs and locks were
@@ -41,6 +42,8 @@ def run_stage(main: Callable[[], int | None]) -> None:
     for name, value in TELEMETRY_OFF.items():
         os.environ.setdefault(name, value)
     try:
+        if not options:
+            _refuse(sys.argv[1:])
         with terminable(), recorded(_recorded_as()):
             status = main() or 0
     except (ValueError, OSError) as error:
@@ -57,20 +60,12 @@ def run_stage(main: Callable[[], int | None]) -> None:
     sys.exit(status)
 
 
-def run_bare_stage(main: Callable[[], int | None]) -> None:
-    """The same for a stage, which reads ``params.yaml`` and takes no arguments: status 2 for any.
-
-    Without this ``python -m pipeline.train --help`` would train.
-    """
-    if sys.argv[1:]:
-        stage = Path(sys.argv[0]).stem
-        print(
-            f"error: the stage {stage} takes no arguments ({' '.join(sys.argv[1:])}): it reads"
-            f" params.yaml, and `dvc repro {stage}` runs it; `pipeline --help` lists the commands",
-            file=sys.stderr,
+def _refuse(arguments: Sequence[str]) -> None:
+    if arguments:
+        raise ValueError(
+            f"a stage takes no arguments ({arguments[0]}): what it does is said in params.yaml, and"
+            " `pipeline --help` lists the commands for people"
         )
-        sys.exit(2)
-    run_stage(main)
 
 
 def _recorded_as() -> str | None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.sweep.space import Space, at_present
-from pipeline.sweep.store import open_store
+from pipeline.sweep.store import address, open_store
+from pipeline.tracking.address import database_file
 from pipeline.workspace.git import WorkTree
 
 if TYPE_CHECKING:
@@ -89,6 +90,9 @@ def find(name: str) -> "Study":
     """
     import optuna
 
+    file = database_file(address())
+    if file is not None and not file.exists():  # looking makes no store
+        raise ValueError(f"no sweep {name}; there are: none yet")
     storage = open_store()
     names = optuna.get_all_study_names(storage)
     if name not in names:

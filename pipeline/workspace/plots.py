@@ -34,7 +34,13 @@ PAGE = """\
 
 
 def make_template() -> None:
-    """Write the template and name it in ``.dvc/config.local``."""
+    """Write the template and name it in ``.dvc/config.local``.
+
+    Raises:
+        ValueError: the current folder is no DVC repository's root.
+    """
+    if not TEMPLATE.parent.is_dir():
+        raise ValueError(f"no {TEMPLATE.parent} here: run from the repository's root")
     import vl_convert
 
     # DVC's charts are written for Vega-Lite 5

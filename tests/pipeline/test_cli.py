@@ -4,6 +4,7 @@ import argparse
 import getpass
 import json
 import os
+import re
 import runpy
 import shlex
 import subprocess
@@ -164,8 +165,8 @@ def test_a_command_line_that_makes_no_sense_is_2(
         cli.run(words)
     assert ended.value.code == 2
     err = capsys.readouterr().err
-    assert err.startswith(f"usage: pipeline {words[0]}")
-    assert err.splitlines()[-1].startswith(f"pipeline {words[0]}")
+    assert err.startswith("usage: pipeline ")
+    assert re.match(rf"pipeline( {words[0]})?.*: error: ", err.splitlines()[-1])
     assert list(empty.iterdir()) == []
 
 
@@ -201,9 +202,8 @@ ELSEWHERE = {
 def test_in_a_folder_without_a_project_a_command_says_so_in_one_line_and_leaves_nothing(
     line: str, empty: Path
 ) -> None:
-    with pytest.raises(ValueError, match="") as caught:
+    with pytest.raises(ValueError, match=re.escape(ELSEWHERE[line])) as caught:
         cli.run(line.split())
-    assert ELSEWHERE[line] in str(caught.value)
     assert "\n" not in str(caught.value)
     assert list(empty.iterdir()) == []
 
@@ -248,9 +248,8 @@ def test_stages_refuse_arguments(
         python, option, module = stage["cmd"].split()
         assert (python, option) == ("python", "-m")
         monkeypatch.setattr(sys, "argv", [module, "--help"])
-        with warnings.catch_warnings(), pytest.raises(SystemExit) as ended:
-            warnings.filterwarnings("ignore", message=".* found in sys.modules")
-            runpy.run_module(module, run_name="__main__")
+        with pytest.raises(SystemExit) as ended:
+            _start(module)
         told = capsys.readouterr()
         if name == "digits":  # its --more makes a folder to add as new data
             assert (ended.value.code, told.out[:6]) == (0, "usage:")
@@ -261,6 +260,13 @@ def test_stages_refuse_arguments(
                 " and `pipeline --help` lists the commands for people\n"
             )
     assert list(empty.iterdir()) == []
+
+
+def _start(module: str) -> None:
+    """``python -m MODULE`` in this process, which has loaded most of it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".* found in sys.modules")
+        runpy.run_module(module, run_name="__main__")
 
 
 def test_answers_for_programs_are_json(

@@ -83,10 +83,10 @@ def test_train_says_what_is_wrong_with_labels(tmp_path: Path) -> None:
 def test_client_says_in_a_line_that_nobody_answers(tmp_path: Path) -> None:
     # with a server it is asked in tests/pipeline/serving/test_server.py
     (tmp_path / "a.jpg").write_bytes(picture())
-    command = [sys.executable, EXAMPLES / "client.py", "--url", "http://127.0.0.1:9/invocations"]
-    done = subprocess.run(
-        [*command, tmp_path / "a.jpg"], capture_output=True, text=True, check=False
-    )
+    client = str(EXAMPLES / "client.py")
+    command = [sys.executable, client, "--url", "http://127.0.0.1:9/invocations"]
+    asked = [*command, str(tmp_path / "a.jpg")]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "Connection refused" in done.stderr
     assert "Traceback" not in done.stderr

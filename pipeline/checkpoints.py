@@ -9,7 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
-from pipeline.running.recorder import SENT
+from pipeline.running.recorder import is_sent
 from yolov2.runs.folder import HASHES
 
 CHECKPOINTS = "checkpoints"
@@ -38,7 +38,7 @@ def forget_old_trainings(current: Path) -> None:
     Unfinished ones may still be resumed, and those that MLflow lacks may still be sent.
     """
     done = [path.parent for path in current.parent.glob(f"*/{HASHES}")]
-    done = [folder for folder in done if (folder / RECORDING / SENT).exists()]
+    done = [folder for folder in done if is_sent(folder / RECORDING)]
     done.sort(key=lambda folder: (folder / HASHES).stat().st_mtime, reverse=True)
     for folder in done[KEPT_TRAININGS:]:
         if folder != current:

@@ -16,7 +16,7 @@ from pipeline.running.entry import run_stage
 from pipeline.running.files import read_json
 from pipeline.running.recorder import StoreCheck
 from pipeline.workspace.handover import Handover
-from pipeline.workspace.inputs import unchanged
+from pipeline.workspace.inputs import Inputs
 from yolov2.config.data import DataConfig
 from yolov2.config.evaluate import EvaluateConfig, caution
 from yolov2.config.machine import MachineConfig
@@ -41,6 +41,7 @@ STAGE, VAL = "evaluate", "val"
 
 def main() -> None:
     """Evaluate ``models/best.pt`` on ``evaluate.split``; write figures and tables."""
+    inputs = Inputs.of(STAGE)
     config = read_section("evaluate", EvaluateConfig)
     data = read_section("data", DataConfig)
     machine = read_section("machine", MachineConfig)
@@ -50,9 +51,9 @@ def main() -> None:
     store.wait()
     sections = {"data": asdict(data), "evaluate": asdict(config), "machine": asdict(machine)}
     with Handover.of(STAGE, sections) as handover:
-        with unchanged(STAGE):
-            evaluated = _evaluate(labels, config, machine)
-            print(describe(evaluated.evaluation))
+        evaluated = _evaluate(labels, config, machine)
+        print(describe(evaluated.evaluation))
+        inputs.require_unchanged()
         handover.done(
             training=read_json(paths.TRAINING, "`dvc repro train`"),
             metrics=evaluated.evaluation.as_metrics(),

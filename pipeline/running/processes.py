@@ -7,9 +7,9 @@ from pathlib import Path
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
-def mark() -> dict[str, str]:
-    """Tags of a run that this process writes to."""
-    pid = str(os.getpid())
+def mark(process: int | None = None) -> dict[str, str]:
+    """Tags of a run that this process, or the one of that number, writes to."""
+    pid = str(process or os.getpid())
     return {"host": os.uname().nodename, "pid": pid, "pid.started": started(pid) or ""}
 
 

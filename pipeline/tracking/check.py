@@ -1,7 +1,6 @@
 """``python -m pipeline.tracking.check``: whether runs can be stored. For stages, before they begin.
 
-What earlier stages could not tell MLflow is told it now. Exit status 0: the store answers; 75: it
-does not, and may in a minute; 1: it cannot be used.
+Exit status 0: the store answers; 75: it does not, and may in a minute; 1: it cannot be used.
 """
 
 import sys

@@ -198,18 +198,16 @@ def leave_result(root: Path, *, scale: float = 1.0, train: bool = True) -> Path:
             CONFIG, parameters=PARAMETERS, key=KEY, run_id=None, identity=identity()
         ) as run:
             run.log_tables(leave_tables(root / "run", [2.0]))
-        record = {"run_id": run.run_id, "model_id": run.model_id, "key": KEY}
-        write_json(root / paths.TRAIN_RUN, **record, parameters=PARAMETERS)
-    record = json.loads((root / paths.TRAIN_RUN).read_text())
-    run_id = log_evaluation(
+        write_json(root / paths.TRAINING, key=KEY, parameters=PARAMETERS)
+    log_evaluation(
         CONFIG,
-        training_run=record,
+        training_run=json.loads((root / paths.TRAINING).read_text()),
         parameters=PARAMETERS,
         metrics=flat_metrics(SCORES),
         artifacts=[],
         identity=identity(),
+        tags={"result": sha256(root / paths.METRICS)},
     )
-    write_json(root / paths.EVALUATE_RUN, run_id=run_id, training_run_id=record["run_id"])
     return root
 
 

@@ -9,7 +9,7 @@ from pipeline.labels import read_labels
 from pipeline.params.reading import read_section
 from pipeline.running.entry import run_stage
 from pipeline.running.files import read_json
-from pipeline.running.recorder import StoreCheck
+from pipeline.running.recorder import store_checked
 from pipeline.workspace.handover import Handover
 from pipeline.workspace.inputs import Inputs
 from yolov2.config.data import DataConfig
@@ -30,11 +30,11 @@ def main() -> None:
     data = read_section("data", DataConfig)
     evaluate = read_section("evaluate", EvaluateConfig)
     config = read_section("export", ExportConfig)
-    store = StoreCheck()
-    labels = read_labels(data)
-    labels.check_split(evaluate.split)
-    thresholds = read_thresholds(paths.THRESHOLDS)
-    store.wait()
+    with store_checked():
+        labels = read_labels(data)
+        labels.check_split(evaluate.split)
+        thresholds = read_thresholds(paths.THRESHOLDS)
+        training = read_json(paths.TRAINING, "`dvc repro train`")
     sections = {"data": asdict(data), "evaluate": asdict(evaluate), "export": asdict(config)}
     with Handover.of(STAGE, sections) as handover:
         evidence = evidence_of(labels.tables, labels.root, config, evaluate, thresholds)
@@ -48,7 +48,7 @@ def main() -> None:
         write_text(paths.EXPORT_TABLE, export_table(report))
         inputs.require_unchanged()
         handover.done(
-            training=read_json(paths.TRAINING, "`dvc repro train`"),
+            training=training,
             metrics=figures(report),
             digest=file_sha256(paths.EXPORT),
             files=[paths.EXPORT, paths.EXPORT_TABLE],

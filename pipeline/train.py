@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from pipeline.checkpoints import RECORDING, checkpoint_folder, forget_old_traini
 from pipeline.labels import Labels, read_labels
 from pipeline.params.reading import read_section
 from pipeline.running.entry import run_stage
-from pipeline.running.recorder import Recorder, Status, StoreCheck, add_notice, begin, is_sent
+from pipeline.running.recorder import Recorder, Status, add_notice, begin, is_sent, store_checked
 from pipeline.workspace.dvc_files import code_version
 from pipeline.workspace.inputs import Inputs
 from yolov2.config.data import DataConfig
@@ -70,18 +70,18 @@ def main() -> None:
     """
     read = Inputs.of(STAGE)
     settings = Settings.read()
-    store = StoreCheck() if int(os.environ.get("RANK", "0")) == 0 else None
-    labels = read_labels(settings.data)
-    inputs = _inputs(settings, labels)
-    code = code_version(STAGE)
-    key = inputs.fingerprint(code)
+    is_first = int(os.environ.get("RANK", "0")) == 0
+    with store_checked() if is_first else nullcontext():
+        labels = read_labels(settings.data)
+        inputs = _inputs(settings, labels)
+        code = code_version(STAGE)
+        key = inputs.fingerprint(code)
     folder = checkpoint_folder(key)
     complete = finished(folder, key)
-    if store is None:
+    if not is_first:
         for _ in train_run(inputs, folder, code=code, resume=True):
             pass
         return
-    store.wait()
     if settings.train.devices > 1 and not complete and "TORCHELASTIC_RUN_ID" not in os.environ:
         _start_processes(settings.train.devices)
     labels.check_split(read_section("evaluate", EvaluateConfig).split)

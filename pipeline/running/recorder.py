@@ -14,7 +14,8 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import copyfile, rmtree
@@ -57,21 +58,23 @@ class StoreError(ValueError):
         self.passing = passing
 
 
-class StoreCheck:
-    """Whether runs can be stored: asked at once, answered when it is waited for.
+@contextmanager
+def store_checked() -> Iterator[None]:
+    """Ask whether runs can be stored, while the block reads what a stage needs to begin.
 
     Raises:
-        StoreError: from ``wait``; one sentence that names the store and what to do.
+        StoreError: at the end, they cannot; one sentence that names the store and what to do.
     """
-
-    def __init__(self) -> None:
-        self.process = _start("pipeline.tracking.check", stderr=subprocess.PIPE)
-
-    def wait(self) -> None:
-        """Return if the store answers."""
-        _, said = self.process.communicate()
-        if self.process.returncode:
-            raise StoreError(_last_line(said), passing=self.process.returncode == STORE_AWAY)
+    process = _start("pipeline.tracking.check", stderr=subprocess.PIPE)
+    with process:
+        try:
+            yield
+        except BaseException:
+            process.kill()
+            raise
+        _, said = process.communicate()
+    if process.returncode:
+        raise StoreError(_last_line(said), passing=process.returncode == STORE_AWAY)
 
 
 @dataclass(kw_only=True)
@@ -217,4 +220,5 @@ def _last_line(said: bytes) -> str:
 def _start(module: str, *arguments: str, **more: Any) -> "subprocess.Popen[bytes]":
     environment = {n: value for n, value in os.environ.items() if n not in _NOT_OURS}
     command = [sys.executable, "-m", module, *arguments]
-    return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, **more)
+    pipes = {"stdin": subprocess.DEVNULL, **more}
+    return subprocess.Popen(command, env=environment, **pipes)

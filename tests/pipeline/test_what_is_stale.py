@@ -197,10 +197,10 @@ def test_dvc_says_the_same(tmp_path: Path) -> None:
     params.write_text(text.replace("pictures: 8", "pictures: 9"))
     assert stale(tmp_path) == {"report"}
     changed(tmp_path, "yolov2/training/loss.py")
-    assert stale(tmp_path) == {"report", "train"}  # and evaluate, when train has run
-    assert [line for line in dvc(tmp_path, "repro", "--dry").splitlines() if "Running" in line][
-        -4:
-    ] == [f"Running stage '{name}':" for name in ("train", "evaluate", "export", "report")]
+    assert stale(tmp_path) == {"report", "train"}
+    ran = [line for line in dvc(tmp_path, "repro").splitlines() if line.startswith("Running stage")]
+    # the training makes the same bytes here, so what follows is up to date
+    assert ran == [f"Running stage '{name}':" for name in ("links", "train", "report")]
 
 
 def changed(folder: Path, name: str) -> None:

@@ -58,7 +58,7 @@ def register(config: TrackingConfig) -> Registered:
     scores = read_json(paths.METRICS, "`dvc repro evaluate`")
     export = read_json(paths.EXPORT, "`dvc repro export`")
     sha256 = _graph_hash(export)
-    send_pending(follow)
+    send_pending(follow, wait=True)
     identity = collect_identity()
     run_id, model_id = resolve_training_run(config, training, paths.HISTORY, identity)
     evaluated = _evaluated(config, training, scores, identity)

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import copyfile, rmtree
@@ -127,7 +127,8 @@ class Recorder:
                 file=sys.stderr,
             )
         elif self.process is not None:
-            self.process.wait()
+            with suppress(subprocess.TimeoutExpired):  # it looks whether something else waits
+                self.process.wait(HURRY)
 
 
 def begin(folder: Path, stage: str, about: Mapping[str, Any]) -> None:

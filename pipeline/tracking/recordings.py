@@ -151,11 +151,14 @@ def pending(root: Path | None = None) -> list[Path]:
     return [file.parent for file in sorted(found, key=lambda file: file.stat().st_mtime)]
 
 
-def send_pending(follow: Callable[[Path], None], root: Path | None = None) -> list[str]:
-    """Tell MLflow what dead stages have left; what was done, a line each.
+def send_pending(
+    follow: Callable[[Path], None], root: Path | None = None, *, wait: bool = False
+) -> list[str]:
+    """Tell MLflow what stages that have ended left; what was done, a line each.
 
     ``follow`` sends what is left of a training, ``root`` is the main repository of another folder.
-    A recording whose stage ended before it had a result comes to nothing and is removed.
+    What another process is sending is left to it, or with ``wait`` waited for. A recording whose
+    stage ended before it had a result comes to nothing and is removed.
 
     Raises:
         TrackingError: the store cannot be used.
@@ -165,8 +168,11 @@ def send_pending(follow: Callable[[Path], None], root: Path | None = None) -> li
         recording = Recording.open(folder)
         if recording.stage_lives() and recording.ended() is None:
             continue
-        with alone(folder) as mine:
-            if not mine or is_sent(folder):
+        with alone(folder, wait=wait) as mine:
+            if not mine:
+                told.append(f"{recording.stage}: another process is sending what {folder} holds")
+                continue
+            if is_sent(folder):
                 continue
             if recording.stage == "train":
                 follow(folder)

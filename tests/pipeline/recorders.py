@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 
-def until(condition: Callable[[], object], seconds: float = 90.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 240.0) -> None:
     """Wait until ``condition`` holds; it has to."""
     end = time.monotonic() + seconds
     while not condition():

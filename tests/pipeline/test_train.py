@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
@@ -32,7 +33,27 @@ DATABASE = Path("mlflow.db")
 
 
 @pytest.fixture
-def workspace(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def programs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """What a stage in this process has started; the test ends when all of them have."""
+    started: list[subprocess.Popen[bytes]] = []
+    start = recorder._start
+
+    def start_and_keep(*given: Any, **pipes: Any) -> "subprocess.Popen[bytes]":
+        started.append(start(*given, **pipes))
+        return started[-1]
+
+    monkeypatch.setattr(recorder, "_start", start_and_keep)
+    yield started
+    for each in started:
+        each.wait(400)
+
+
+@pytest.fixture
+def workspace(
+    repository: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    programs: list["subprocess.Popen[bytes]"],
+) -> Path:
     """The current folder, in which the stages before ``train`` have run."""
     monkeypatch.setenv("DVC_ROOT", str(repository))
     return make_workspace(repository, {})
@@ -56,7 +77,7 @@ def open_store() -> Store:
 
 def output(stage: "subprocess.Popen[str]", status: int = 0) -> tuple[str, str]:
     """What a stage has printed, which ended with ``status``."""
-    printed, errors = stage.communicate(timeout=180)
+    printed, errors = stage.communicate(timeout=400)
     assert stage.returncode == status, f"{printed}\n{errors}"
     return printed, errors
 
@@ -78,7 +99,7 @@ def test_a_training_is_followed_and_taken_when_it_is_complete(workspace: Path) -
     assert steps(run_id, "train/loss") == [1, 2, 3]
     assert steps(run_id, "val/AP") == [2, 3]
     stored = tracked.files(open_store(), run_id, "training")
-    names = ("best.pt", "last.pt", "history.csv", "steps.csv", "speed.csv", "curves.png")
+    names = ("best.pt", "last.pt", "history.csv", "speed.csv", "curves.png")
     names += ("preview.png", "environment.json", "parameters.json")
     assert stored == {f"training/{name}" for name in names}
     run = open_store().client.get_run(run_id)
@@ -102,12 +123,15 @@ def test_a_training_is_followed_and_taken_when_it_is_complete(workspace: Path) -
 
 
 def test_interrupted_before_the_first_validation_it_goes_on_in_the_same_run(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    programs: list["subprocess.Popen[bytes]"],
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(train, "describe", interrupt)
         with pytest.raises(KeyboardInterrupt):
             train.main()
+    programs[-1].wait(400)  # the recorder, which a stage that is to end hardly waits for
     assert not paths.BEST.exists()
     ((run_id, status),) = stored_runs(DATABASE).items()
     assert status == "KILLED"
@@ -280,11 +304,14 @@ def test_a_store_that_cannot_be_used_is_no_passing_failure(
     assert left.kind == "input"
 
 
-def test_a_training_that_fails_leaves_a_failed_run(workspace: Path) -> None:
+def test_a_training_that_fails_leaves_a_failed_run(
+    workspace: Path, programs: list["subprocess.Popen[bytes]"]
+) -> None:
     text = paths.PARAMS.read_text()
     paths.PARAMS.write_text(text.replace("lr: 0.003", "lr: 1e+30").replace("20.0", "0.0"))
     with pytest.raises(ValueError, match="not finite"):
         train.main()
+    programs[-1].wait(400)
     assert list(stored_runs(DATABASE).values()) == ["FAILED"]
     assert not paths.TRAINING.exists()
 
@@ -329,11 +356,12 @@ def test_sigterm_ends_in_good_order_and_is_gone_on_from(repository: Path) -> Non
         time.sleep(0.2)
         os.killpg(stage.pid, signal.SIGTERM)  # its loader worker too, as Prefect and DVC do
         _, errors = output(stage, status=143)
-    assert errors == "terminated\n"
+    assert errors.splitlines()[-1] == "terminated"
+    folder = checkpoint_folder(repository)
+    until(lambda: recorder.is_sent(folder / RECORDING))
     ((run_id, status),) = stored_runs(DATABASE).items()
     assert status == "KILLED"
     assert steps(run_id, "train/loss") == [1]
-    folder = checkpoint_folder(repository)
     (checkpoint,) = folder.glob("step-*.pt")  # the signal's is the only one
     at = read_checkpoint(checkpoint)["training"]["at"]
     assert at["epoch"] == 1

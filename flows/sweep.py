@@ -83,7 +83,7 @@ def _report(study: "Study", contact: Contact) -> str:
         StageError: it cannot be published.
         StoreAwayError: the store has been away for too long.
     """
-    command = [sys.executable, "-m", "pipeline.sweep.report", study.study_name]
+    command = [sys.executable, "-m", "pipeline", "sweep", study.study_name]
     done = subprocess.run(command, env=stage_environment(), capture_output=True, text=True)
     for line in done.stdout.splitlines():
         get_run_logger().info(line)

@@ -16,9 +16,9 @@ STAGE = "anchors"
 
 def main() -> None:
     """Cluster the boxes of the label table; write ``anchors.json``."""
-    config = read_section("anchors", AnchorsConfig)
-    side = read_section("model", ModelConfig).image_size
     with unchanged(STAGE):
+        config = read_section("anchors", AnchorsConfig)
+        side = read_section("model", ModelConfig).image_size
         report = choose_anchors(LabelTables.read(paths.ARTIFACTS), config, side)
         write_json(paths.ANCHORS, report.as_json())
     print(anchor_table(report))

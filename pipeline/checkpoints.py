@@ -10,7 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
-from pipeline.running.recorder import SENT
+from pipeline.running.recorder import is_sent
 from yolov2.runs.folder import HASHES
 
 CHECKPOINTS = "checkpoints"
@@ -35,7 +35,7 @@ def checkpoint_folder(key: str) -> Path:
 
 def _is_known(folder: Path) -> bool:
     """Whether MLflow has all of a training; version 0.1 said so in a file of its own."""
-    if (folder / RECORDING / SENT).exists():
+    if is_sent(folder / RECORDING):
         return True
     old = folder / "train_run.json"
     return old.exists() and bool(json.loads(old.read_text(encoding="utf-8")).get("logged"))

@@ -30,9 +30,11 @@ from pipeline.params.reading import read_section
 from pipeline.running.entry import run_stage
 from pipeline.scenes.ink import glyph
 from pipeline.scenes.scene import Material, Scene, compose_scene
+from pipeline.workspace.inputs import unchanged
 from yolov2.config.data import DataConfig
 from yolov2.config.section import require_between
 
+STAGE = "digits"
 DIGITS = Path("data/digits")
 SPLITS = ("train", "val", "test")
 DIGIT_SHARES = {"train": (0.0, 0.7), "val": (0.7, 0.8), "test": (0.8, 1.0)}
@@ -211,10 +213,11 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser.add_argument("--seed", type=int, default=1, help="another seed, other scenes")
     parser.add_argument("--split", choices=SPLITS, default="train", help="whose digits they show")
     chosen = parser.parse_args(arguments)
-    config = read_section("digits", DigitsConfig)
     if chosen.more is None:
-        compose(read_section("data", DataConfig), config)
+        with unchanged(STAGE):
+            compose(read_section("data", DataConfig), read_section("digits", DigitsConfig))
         return
+    config = read_section("digits", DigitsConfig)
     require_between("--scenes", chosen.scenes, 1, 99_999)
     require_between("--seed", chosen.seed, 0, 2**32 - 1)
     scenes = make_scenes(chosen.split, chosen.scenes, config, later=chosen.seed)

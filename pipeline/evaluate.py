@@ -14,9 +14,9 @@ from pipeline.labels import Labels, read_labels
 from pipeline.params.reading import read_section
 from pipeline.running.entry import run_stage
 from pipeline.running.files import read_json
-from pipeline.running.recorder import StoreCheck
+from pipeline.running.recorder import store_checked
 from pipeline.workspace.handover import Handover
-from pipeline.workspace.inputs import unchanged
+from pipeline.workspace.inputs import Inputs
 from yolov2.config.data import DataConfig
 from yolov2.config.evaluate import EvaluateConfig, caution
 from yolov2.config.machine import MachineConfig
@@ -42,21 +42,22 @@ STAGE, VAL = "evaluate", "val"
 
 def main() -> None:
     """Evaluate ``models/best.pt`` on ``evaluate.split``; write figures and tables."""
+    inputs = Inputs.of(STAGE)
     config = read_section("evaluate", EvaluateConfig)
     data = read_section("data", DataConfig)
     machine = read_section("machine", MachineConfig)
     use_threads(machine.threads)
-    store = StoreCheck()
-    labels = read_labels(data)
-    labels.check_split(config.split)
-    store.wait()
+    with store_checked():
+        labels = read_labels(data)
+        labels.check_split(config.split)
+        training = read_json(paths.TRAINING, "`dvc repro train`")
     sections = {"data": asdict(data), "evaluate": asdict(config), "machine": asdict(machine)}
     with Handover.of(STAGE, sections) as handover:
-        with unchanged(STAGE):
-            evaluated = _evaluate(labels, config, machine)
-            print(describe(evaluated.evaluation))
+        evaluated = _evaluate(labels, config, machine)
+        print(describe(evaluated.evaluation))
+        inputs.require_unchanged()
         handover.done(
-            training=read_json(paths.TRAINING, "`dvc repro train`"),
+            training=training,
             metrics=evaluated.evaluation.as_metrics(),
             digest=file_sha256(paths.METRICS),
             files=[paths.METRICS, *sorted(paths.EVALUATE_REPORT.glob("*.*"))],

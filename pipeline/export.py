@@ -9,9 +9,9 @@ from pipeline.labels import read_labels
 from pipeline.params.reading import read_section
 from pipeline.running.entry import run_stage
 from pipeline.running.files import read_json
-from pipeline.running.recorder import StoreCheck
+from pipeline.running.recorder import store_checked
 from pipeline.workspace.handover import Handover
-from pipeline.workspace.inputs import unchanged
+from pipeline.workspace.inputs import Inputs
 from yolov2.config.data import DataConfig
 from yolov2.config.evaluate import EvaluateConfig
 from yolov2.config.export import ExportConfig
@@ -28,31 +28,32 @@ STAGE = "export"
 
 def main() -> None:
     """Export ``models/best.pt``; write ``reports/export.json`` and its table ``export.md``."""
+    inputs = Inputs.of(STAGE)
     data = read_section("data", DataConfig)
     evaluate = read_section("evaluate", EvaluateConfig)
     config = read_section("export", ExportConfig)
     machine = read_section("machine", MachineConfig)
     use_threads(machine.threads)
-    store = StoreCheck()
-    labels = read_labels(data)
-    labels.check_split(evaluate.split)
-    thresholds = read_thresholds(paths.THRESHOLDS)
-    store.wait()
+    with store_checked():
+        labels = read_labels(data)
+        labels.check_split(evaluate.split)
+        thresholds = read_thresholds(paths.THRESHOLDS)
+        training = read_json(paths.TRAINING, "`dvc repro train`")
     sections = {"data": asdict(data), "evaluate": asdict(evaluate), "export": asdict(config)}
     sections["machine"] = asdict(machine)
     with Handover.of(STAGE, sections) as handover:
-        with unchanged(STAGE):
-            evidence = evidence_of(labels.tables, labels.root, config, evaluate, thresholds)
-            exported = []
-            places = Places(folder=paths.EXPORTED, reports=(paths.EXPORT, paths.EXPORT_TABLE))
-            for item in export_checkpoint(paths.BEST, places, evidence, config):
-                exported.append(item)
-                print(describe(item), flush=True)
-            report = export_report(exported, evidence, config)
-            write_json(paths.EXPORT, report)
-            write_text(paths.EXPORT_TABLE, export_table(report))
+        evidence = evidence_of(labels.tables, labels.root, config, evaluate, thresholds)
+        exported = []
+        places = Places(folder=paths.EXPORTED, reports=(paths.EXPORT, paths.EXPORT_TABLE))
+        for item in export_checkpoint(paths.BEST, places, evidence, config):
+            exported.append(item)
+            print(describe(item), flush=True)
+        report = export_report(exported, evidence, config)
+        write_json(paths.EXPORT, report)
+        write_text(paths.EXPORT_TABLE, export_table(report))
+        inputs.require_unchanged()
         handover.done(
-            training=read_json(paths.TRAINING, "`dvc repro train`"),
+            training=training,
             metrics=figures(report),
             digest=file_sha256(paths.EXPORT),
             files=[paths.EXPORT, paths.EXPORT_TABLE],

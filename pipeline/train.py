@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -22,11 +22,9 @@ from pipeline.checkpoints import RECORDING, checkpoint_folder, forget_old_traini
 from pipeline.labels import Labels, read_labels
 from pipeline.params.reading import read_section
 from pipeline.running.entry import run_stage
-from pipeline.running.notices import add_notice
-from pipeline.running.recorder import SENT, Recorder, Status, StoreCheck, begin
+from pipeline.running.recorder import Recorder, Status, add_notice, begin, is_sent, store_checked
 from pipeline.workspace.dvc_files import code_version
-from pipeline.workspace.identity import collect_identity
-from pipeline.workspace.inputs import unchanged
+from pipeline.workspace.inputs import Inputs
 from yolov2.config.data import DataConfig
 from yolov2.config.evaluate import EvaluateConfig
 from yolov2.config.machine import MachineConfig
@@ -65,32 +63,35 @@ class Settings:
 
 
 def main() -> None:
-    """Train, or go on with an interrupted training of the same fingerprint."""
+    """Train, or go on with an interrupted training of the same fingerprint.
+
+    Raises:
+        InputsChangedError: what it reads was edited meanwhile; what was learnt stays.
+    """
+    read = Inputs.of(STAGE)
     settings = Settings.read()
     use_threads(settings.machine.threads)  # before the run's identity tells their number
-    store = StoreCheck() if int(os.environ.get("RANK", "0")) == 0 else None
-    labels = read_labels(settings.data)
-    inputs = _inputs(settings, labels)
-    code = code_version(STAGE)
-    key = inputs.fingerprint(code)
+    is_first = int(os.environ.get("RANK", "0")) == 0
+    with store_checked() if is_first else nullcontext():
+        labels = read_labels(settings.data)
+        inputs = _inputs(settings, labels)
+        code = code_version(STAGE)
+        key = inputs.fingerprint(code)
     folder = checkpoint_folder(key)
     complete = finished(folder, key)
-    if store is None:
+    if not is_first:
         for _ in train_run(inputs, folder, code=code, resume=True):
             pass
         return
-    store.wait()
     if settings.train.devices > 1 and not complete and "TORCHELASTIC_RUN_ID" not in os.environ:
         _start_processes(settings.train.devices)
     labels.check_split(read_section("evaluate", EvaluateConfig).split)
     resolve_device(settings.machine.device)
-    with unchanged(STAGE):
-        if complete and (folder / RECORDING / SENT).exists():
-            print(
-                f"this training is complete in {folder}: taking its result (delete it to retrain)"
-            )
-        else:
-            _train(settings, inputs, folder, code=code, key=key)
+    if complete and is_sent(folder / RECORDING):
+        print(f"this training is complete in {folder}: taking its result (delete it to retrain)")
+    else:
+        _train(settings, inputs, folder, code=code, key=key)
+    read.require_unchanged()
     _publish(inputs, folder)
     forget_old_trainings(folder)
 
@@ -122,8 +123,7 @@ def _train(
     if (folder / LAST).exists():
         print(f"going on with the training in {folder}")
     recorder = Recorder(folder=folder / RECORDING, program="follow")
-    about = {"identity": asdict(collect_identity(STAGE)), "key": key}
-    begin(recorder.folder, STAGE, {**about, "parameters": asdict(settings)})
+    begin(recorder.folder, STAGE, {"key": key, "parameters": asdict(settings)})
     recorder.start()
     status: Status = "FAILED"
     try:

@@ -32,8 +32,8 @@ STAGE = "validate"
 
 def main() -> None:
     """Validate the data set of ``params.yaml``; the label table is written if it passes."""
-    data, config = read_section("data", DataConfig), read_section("validate", ValidateConfig)
     with unchanged(STAGE):
+        data, config = read_section("data", DataConfig), read_section("validate", ValidateConfig)
         outcome = examine(data, config)
     found = report(outcome)
     write_reports(outcome, found)

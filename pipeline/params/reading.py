@@ -87,6 +87,11 @@ def checked(
         raise ValueError(_explain(path, document, where, kind, error)) from None
 
 
+def read_plain(name: str, kind: type[SectionType], sections: Mapping[str, Any]) -> SectionType:
+    """The section ``name`` of settings that were written down as plain values."""
+    return checked(sections[name], kind, CommentedMap(), PARAMS, [name])
+
+
 @cache
 def _adapter(kind: type[Section]) -> TypeAdapter[Any]:
     return TypeAdapter(kind)

@@ -2,6 +2,7 @@
 
 import base64
 import logging
+import sys
 import warnings
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -93,7 +94,13 @@ def unfit(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def scoring_app(folder: Path) -> "FastAPI":
-    """MLflow's scoring server, as ``mlflow models serve`` runs it, for the model in ``folder``."""
+    """MLflow's scoring server, as ``mlflow models serve`` runs it, for the model in ``folder``.
+
+    From here on ``yolov2`` is in this process what travelled with the model: a version of another
+    release has other modules, which it must not find half in ours.
+    """
+    for name in [name for name in sys.modules if name.partition(".")[0] == "yolov2"]:
+        del sys.modules[name]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Any type hint is inferred as AnyType")
         from mlflow.pyfunc import load_model, scoring_server

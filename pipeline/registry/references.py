@@ -13,11 +13,11 @@ from typing import Any
 
 from pipeline.params.tracking import TrackingConfig
 from pipeline.registry.models import Registry, Version
+from pipeline.registry.weights import find
 from pipeline.running.files import read_json
 from pipeline.tracking.connection import connect
 from pipeline.tracking.layout import flatten
 from yolov2.runs.folder import PARAMETERS
-from yolov2.runtime.address import resolve
 
 DETECTIONS = "evaluate/detections.parquet"
 """Where an evaluation's run has the detections that it was computed from."""
@@ -84,7 +84,7 @@ def find_checkpoint(config: TrackingConfig, candidate: Candidate) -> Path | None
         number = version.number if version else None
     if number is None:
         return None
-    return resolve(f"models:/{config.model_name}/{number}", prefer=(".pt", ".onnx"))
+    return find(f"models:/{config.model_name}/{number}", (".pt", ".onnx"))
 
 
 def _of_file(path: Path) -> Candidate:

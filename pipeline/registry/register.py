@@ -60,7 +60,7 @@ def register(config: TrackingConfig) -> Registered:
     export = read_json(paths.EXPORT, "`dvc repro export`")
     sha256 = _graph_hash(export)
     _check_evaluation()
-    send_pending(follow)
+    send_pending(follow, wait=True)
     _check_export(config, training)
     identity = collect_identity()
     run_id, model_id = resolve_training_run(config, training, paths.HISTORY, identity)

@@ -117,7 +117,7 @@ def _read_repetition(store: Store, tree: Path, reproduces: str) -> Pass:
 
     Its weights and files are hashed here, and its runs tagged: older code did neither.
     """
-    send_pending(follow, tree)
+    send_pending(follow, tree, wait=True)
     training, evaluation = _runs(store, tree)
     for run in filter(None, (training, evaluation)):
         store.set_tags(str(run.info.run_id), {REPRODUCES: reproduces})

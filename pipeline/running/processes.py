@@ -16,9 +16,9 @@ VARIABLE = "PIPELINE_INVOCATION"
 """Environment variable that wins: of a flow, whose stages are calls of DVC of their own."""
 
 
-def mark() -> dict[str, str]:
-    """Tags of a run that this process writes to."""
-    pid = str(os.getpid())
+def mark(process: int | None = None) -> dict[str, str]:
+    """Tags of a run that this process, or the one of that number, writes to."""
+    pid = str(process or os.getpid())
     return {"host": os.uname().nodename, "pid": pid, "pid.started": started(pid) or ""}
 
 

@@ -3,16 +3,19 @@
 A stage writes a *recording*, a folder in the main repository that outlives the stage's own:
 ``start.json`` (what is known at the start), what the stage adds, ``ended.json``. The program
 (``pipeline.tracking.follow`` or ``.record``) reads it, and leaves ``sent.json`` when MLflow has all
-of it. Nothing here imports MLflow, so that what records can change without making a result stale;
-and nothing here fails a stage that has begun to compute.
+of it. All that collects, draws and tells is a program that is started here and never imported, so
+that it can change without making a result stale; and nothing here fails a stage that has begun to
+compute.
 """
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import copyfile, rmtree
@@ -20,8 +23,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from pipeline.paths import project_root
-from pipeline.running import processes
-from yolov2.files import write_json
+from yolov2.files import write_json, write_text
 
 RECORDINGS = Path("recordings")
 """Folder of the main repository: what evaluations and exports have left to be told."""
@@ -29,6 +31,8 @@ START, RESULT, ENDED, SENT = "start.json", "result.json", "ended.json", "sent.js
 FILES = "files"
 RUN = "run.json"
 """What a recording is in MLflow: the run's id, and of a training its model's."""
+NOTICES = "notices.md"
+"""What people are told of a training while it runs, in the training's folder."""
 
 Program = Literal["follow", "record"]
 Status = Literal["FINISHED", "FAILED", "KILLED"]
@@ -40,6 +44,7 @@ PATIENCE = 300.0
 HURRY = 20.0
 """The same for one that has failed or is to end."""
 RESTARTS = 3
+"""How often a program that ends by itself is started again; one that was killed always is."""
 POLL = 0.2
 _NOT_OURS = ("DVC_STAGE", "PIPELINE_FAILURE_RECORD")
 """A program that a stage starts is not the stage, and must not speak for it."""
@@ -53,23 +58,23 @@ class StoreError(ValueError):
         self.passing = passing
 
 
-class StoreCheck:
-    """Whether runs can be stored: asked at once, answered when it is waited for.
+@contextmanager
+def store_checked() -> Iterator[None]:
+    """Ask whether runs can be stored, while the block reads what a stage needs to begin.
 
     Raises:
-        StoreError: from ``wait``; one sentence that names the store and what to do.
+        StoreError: at the end, they cannot; one sentence that names the store and what to do.
     """
-
-    def __init__(self) -> None:
-        self.process = _start("pipeline.tracking.check", stderr=subprocess.PIPE)
-
-    def wait(self) -> None:
-        """Return if the store answers."""
-        _, said = self.process.communicate()
-        if self.process.returncode:
-            lines = said.decode(errors="replace").strip().splitlines() or ["no reason given"]
-            away = self.process.returncode == STORE_AWAY
-            raise StoreError(lines[-1].removeprefix("error: "), passing=away)
+    process = _start("pipeline.tracking.check", stderr=subprocess.PIPE)
+    with process:
+        try:
+            yield
+        except BaseException:
+            process.kill()
+            raise
+        _, said = process.communicate()
+    if process.returncode:
+        raise StoreError(_last_line(said), passing=process.returncode == STORE_AWAY)
 
 
 @dataclass(kw_only=True)
@@ -90,13 +95,19 @@ class Recorder:
         """Have the program work on the recording."""
         self.process = _start(f"pipeline.tracking.{self.program}", str(self.folder))
 
-    def keep_alive(self) -> None:
-        """Start the program again if it has died; a few times, so that no error is repeated."""
-        if self.process is None or self.process.poll() is None or self.restarts == RESTARTS:
-            return
-        if not (self.folder / SENT).exists():
-            self.restarts += 1
-            self.start()
+    def keep_alive(self) -> bool:
+        """Start the program again if it has died; whether something is at work now.
+
+        An error is repeated a few times only, and a store that is away is not asked again.
+        """
+        status = 0 if self.process is None else self.process.poll()
+        if status is None:
+            return True
+        if is_sent(self.folder) or status == STORE_AWAY or self.restarts == RESTARTS:
+            return False
+        self.restarts += status >= 0  # below: a signal's number
+        self.start()
+        return True
 
     def finish(self, status: Status, patience: float | None = None) -> None:
         """Say how the stage ended, and wait until MLflow has all of it, at most ``patience`` s.
@@ -107,41 +118,44 @@ class Recorder:
         if patience is None:
             patience = PATIENCE if status == "FINISHED" else HURRY
         end = time.monotonic() + patience
-        while not (self.folder / SENT).exists() and time.monotonic() < end:
-            if self.process is None or self.process.poll() is not None:
-                if self.restarts == RESTARTS or self._store_is_away():
-                    break
-                self.keep_alive()
+        while not is_sent(self.folder) and time.monotonic() < end and self.keep_alive():
             time.sleep(POLL)
-        if not (self.folder / SENT).exists():
+        if not is_sent(self.folder):
             print(
                 f"not all is in MLflow yet; it waits in {self.folder}: `pipeline track send` sends"
                 " it, and so does the next stage",
                 file=sys.stderr,
             )
         elif self.process is not None:
-            self.process.wait()
-
-    def _store_is_away(self) -> bool:
-        return self.process is not None and self.process.poll() == STORE_AWAY
+            with suppress(subprocess.TimeoutExpired):  # it looks whether something else waits
+                self.process.wait(HURRY)
 
 
 def begin(folder: Path, stage: str, about: Mapping[str, Any]) -> None:
-    """Write the recording's ``start.json``: ``about`` and who writes it.
+    """Have the recording's ``start.json`` written: ``about``, the stage's identity, who it is.
 
-    The ``id`` of a recording that goes on stays: MLflow knows its run by it.
+    Raises:
+        ValueError: it cannot be written; the stage has not begun to compute.
     """
-    known = read(folder, START)
     for name in (RESULT, ENDED, SENT):
         (folder / name).unlink(missing_ok=True)
-    content = {
-        "id": known.get("id") or uuid4().hex,
-        "stage": stage,
-        "began": time.time(),
-        "process": processes.mark(),
-        **about,
-    }
-    write_json(folder / START, content)
+    own = {"stage": stage, "command": shlex.join(sys.orig_argv), "hardware": _torch_here()}
+    pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
+    program = _start("pipeline.tracking.begin", str(folder), **pipes)
+    _, said = program.communicate(json.dumps({**about, **own}).encode())
+    if program.returncode:
+        raise ValueError(f"what is recorded cannot be begun: {_last_line(said)}")
+
+
+def _torch_here() -> dict[str, str]:
+    """What only a process that has loaded torch can tell of its machine."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return {}
+    facts = {"threads": str(torch.get_num_threads())}
+    if torch.cuda.is_available():
+        facts |= {"gpu": torch.cuda.get_device_name(), "cuda": str(torch.version.cuda)}
+    return facts
 
 
 def new_folder(stage: str) -> Path:
@@ -172,15 +186,40 @@ def read(folder: Path, name: str) -> dict[str, Any]:
         return {}
 
 
+def is_sent(folder: Path) -> bool:
+    """Whether MLflow has all of a recording as it was begun last."""
+    sent = read(folder, SENT)
+    return bool(sent) and sent.get("began") == read(folder, START).get("began")
+
+
 def wait_until_sent(folder: Path, patience: float = HURRY) -> bool:
     """Whether MLflow has all of a recording, asked again for ``patience`` seconds."""
     end = time.monotonic() + patience
-    while not (folder / SENT).exists() and time.monotonic() < end:
+    while not is_sent(folder) and time.monotonic() < end:
         time.sleep(POLL)
-    return (folder / SENT).exists()
+    return is_sent(folder)
+
+
+def read_notices(folder: Path) -> str:
+    """All notices of a training, a paragraph each."""
+    file = folder / NOTICES
+    return file.read_text(encoding="utf-8") if file.exists() else ""
+
+
+def add_notice(folder: Path, text: str) -> None:
+    """Keep ``text``; a step that is repeated may tell it again."""
+    told = read_notices(folder)
+    if text not in told.split("\n\n"):
+        write_text(folder / NOTICES, f"{told}{text}\n\n")
+
+
+def _last_line(said: bytes) -> str:
+    lines = said.decode(errors="replace").strip().splitlines() or ["no reason given"]
+    return lines[-1].removeprefix("error: ")
 
 
 def _start(module: str, *arguments: str, **more: Any) -> "subprocess.Popen[bytes]":
     environment = {n: value for n, value in os.environ.items() if n not in _NOT_OURS}
     command = [sys.executable, "-m", module, *arguments]
-    return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, **more)
+    pipes = {"stdin": subprocess.DEVNULL, **more}
+    return subprocess.Popen(command, env=environment, **pipes)

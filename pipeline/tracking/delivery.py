@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.running.notices import read_notices
+from pipeline.running.recorder import read_notices
 from pipeline.tracking.address import TrackingError
 from pipeline.tracking.training import TrainingRun
 
@@ -72,10 +72,10 @@ class Delivery:
                 return
             except TrackingError as error:
                 if attempt == LAST_TRIES:
-                    raise TrackingError(
+                    raise type(error)(
                         f"the training is kept in {self.folder}, but its figures could not be"
-                        f" sent: {error}. Run the stage again when the store answers: it will"
-                        " send them and not train again"
+                        f" sent: {error}. When the store answers, `pipeline track send` sends"
+                        " them, and so does the stage, which will not train again"
                     ) from error
                 self._put_off(error, "trying again for some minutes")
                 self.wait(self.pause * 2 ** (attempt - 1))

@@ -14,10 +14,8 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.checkpoints import CURVES, PREVIEW
-from pipeline.paths import DATASET
 from pipeline.running.entry import run_stage
-from pipeline.running.notices import NOTICES
-from pipeline.running.recorder import ENDED, POLL, RUN, STORE_AWAY, read
+from pipeline.running.recorder import ENDED, NOTICES, POLL, RUN, STORE_AWAY, is_sent, read
 from pipeline.tracking.address import UnreachableError
 from pipeline.tracking.delivery import PAUSE, Delivery
 from pipeline.tracking.recordings import Recording, alone, try_to_send
@@ -38,8 +36,8 @@ def main() -> int:
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
     folder = Path(sys.argv[1])
-    with alone(folder) as mine:
-        if not mine:
+    with alone(folder, wait=True):
+        if is_sent(folder):
             return 0
         try:
             follow(folder)
@@ -64,7 +62,7 @@ def follow(folder: Path) -> None:
             return
         except UnreachableError:
             tries = 0 if _at_work(recording) else tries + 1
-            if tries == LAST_TRIES:
+            if tries == LAST_TRIES or recording.goes_on():
                 raise
             time.sleep(PAUSE * 2 ** max(0, tries - 1))
 
@@ -93,7 +91,7 @@ def _follow(recording: Recording) -> None:
         if preview:
             _await(preview, PREVIEW_SECONDS if run.status == "FINISHED" else 0.0)
         _finish(recording.folder.parent, run, delivery)
-    recording.sent(run_id=run.run_id)
+    recording.sent(run.run_id)
 
 
 def _finish(folder: Path, run: TrainingRun, delivery: Delivery) -> None:
@@ -125,8 +123,8 @@ def _changed(folder: Path, delivery: Delivery) -> bool:
 
 def _preview(recording: Recording) -> "subprocess.Popen[bytes] | None":
     """What the network will see, drawn by a process of its own that ends before it needs memory."""
-    if (recording.folder.parent / PREVIEW).exists() or not DATASET.exists():
-        return None  # drawn before, or sent from elsewhere than the stage's folder
+    if (recording.folder.parent / PREVIEW).exists() or not recording.data_is_here():
+        return None
     command = [sys.executable, "-m", "pipeline.tracking.preview", str(recording.folder)]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL)
 

@@ -1,6 +1,7 @@
 """``python -m pipeline.tracking.preview FOLDER``: training images as the network sees them.
 
-For people, before a day is lost to a wrong label. Runs in the folder of the stage ``train``.
+For people, before a day is lost to a wrong label. Runs in the folder of the stage ``train``, with
+the settings that it began with.
 """
 
 import sys
@@ -8,8 +9,9 @@ from pathlib import Path
 
 from pipeline.checkpoints import PREVIEW
 from pipeline.labels import read_labels
-from pipeline.params.reading import read_section
+from pipeline.params.reading import read_plain
 from pipeline.running.entry import run_stage
+from pipeline.tracking.recordings import Recording
 from yolov2.config.data import DataConfig
 from yolov2.config.model import ModelConfig
 from yolov2.config.train import TrainConfig
@@ -22,10 +24,11 @@ IMAGES = 16
 
 def main() -> None:
     """Draw the contact sheet of the training whose recording the command line names."""
-    folder = Path(sys.argv[1]).parent
-    train, model = read_section("train", TrainConfig), read_section("model", ModelConfig)
-    labels = read_labels(read_section("data", DataConfig))
-    side = model.image_size
+    recording = Recording.open(Path(sys.argv[1]))
+    folder, sections = recording.folder.parent, recording.about["parameters"]
+    train = read_plain("train", TrainConfig, sections)
+    labels = read_labels(read_plain("data", DataConfig, sections))
+    side = read_plain("model", ModelConfig, sections).image_size
     dataset = DetectionDataset(
         labels.tables, labels.root, "train", side, augment=train.augment, seed=train.seed
     )

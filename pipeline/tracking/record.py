@@ -9,10 +9,9 @@ import time
 from pathlib import Path
 
 from pipeline.running.entry import run_stage
-from pipeline.running.recorder import SENT, STORE_AWAY
+from pipeline.running.recorder import STORE_AWAY, is_sent
 from pipeline.tracking.address import UnreachableError
 from pipeline.tracking.follow import follow
-from pipeline.tracking.pictures import draw_evaluation
 from pipeline.tracking.recordings import Recording, alone, record, try_to_send
 
 PAUSES = (5.0, 15.0, 30.0, 60.0, 120.0)
@@ -21,12 +20,10 @@ PAUSES = (5.0, 15.0, 30.0, 60.0, 120.0)
 def main() -> int:
     """Record the folder that the command line names, then what else is waiting."""
     folder = Path(sys.argv[1])
-    with alone(folder) as mine:
-        if not mine or (folder / SENT).exists():
+    with alone(folder, wait=True):
+        if is_sent(folder):
             return 0
         recording = Recording.open(folder)
-        if recording.stage == "evaluate":
-            draw_evaluation(folder)
         for pause in (*PAUSES, None):
             try:
                 record(recording)

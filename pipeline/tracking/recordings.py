@@ -4,6 +4,7 @@ See ``pipeline/running/recorder.py`` for the side of the stage.
 """
 
 import fcntl
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,10 +16,21 @@ from ruamel.yaml import YAML
 
 from pipeline.checkpoints import CHECKPOINTS, RECORDING
 from pipeline.params.tracking import TrackingConfig
-from pipeline.paths import PARAMS, project_root
+from pipeline.paths import DATASET, PARAMS, project_root
 from pipeline.running import processes
-from pipeline.running.recorder import ENDED, FILES, RECORDINGS, RESULT, SENT, START, drop, read
+from pipeline.running.recorder import (
+    ENDED,
+    FILES,
+    RECORDINGS,
+    RESULT,
+    SENT,
+    START,
+    drop,
+    is_sent,
+    read,
+)
 from pipeline.tracking.address import TrackingError
+from pipeline.tracking.pictures import draw_evaluation
 from pipeline.tracking.runs import log_evaluation, log_export
 from pipeline.workspace.identity import RunIdentity
 from yolov2.files import write_json
@@ -73,17 +85,32 @@ class Recording:
         """How the stage has ended, None if it has not said so."""
         return read(self.folder, ENDED).get("status")
 
-    def sent(self, **about: Any) -> None:
+    def data_is_here(self) -> bool:
+        """Whether the current folder has the images and labels that the stage has read."""
+        try:
+            known = json.loads(DATASET.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return False
+        return bool(known.get("digest", {}) == self.identity.data_digest)
+
+    def goes_on(self) -> bool:
+        """Whether the stage has been started again since, and this is its recording no longer."""
+        return bool(read(self.folder, START).get("began") != self.about["began"])
+
+    def sent(self, run_id: str) -> None:
         """Say that MLflow has all of it."""
-        write_json(self.folder / SENT, about)
+        write_json(self.folder / SENT, {"run_id": run_id, "began": self.about["began"]})
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[bool]:
-    """Whether this process is the only one at work on a recording; the others leave it alone."""
+def alone(folder: Path, *, wait: bool = False) -> Iterator[bool]:
+    """Whether this process is the only one at work on a recording; the others leave it alone.
+
+    With ``wait`` it becomes that, when the one before it is done.
+    """
     with (folder / ".recorder").open("a") as file:
         try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except (BlockingIOError, PermissionError):
             yield False
             return
@@ -98,6 +125,8 @@ def record(recording: Recording) -> str:
     """
     result = read(recording.folder, RESULT)
     files = recording.folder / FILES
+    if recording.stage == "evaluate" and recording.data_is_here():
+        draw_evaluation(files, recording.about["parameters"])
     log: Callable[..., str] = {"evaluate": log_evaluation, "export": log_export}[recording.stage]
     run_id = log(
         recording.config,
@@ -109,7 +138,7 @@ def record(recording: Recording) -> str:
         history=recording.folder / result["history"] if result.get("history") else None,
         tags={"recording": recording.id, "result": result["digest"]},
     )
-    recording.sent(run_id=run_id)
+    recording.sent(run_id)
     return run_id
 
 
@@ -118,15 +147,18 @@ def pending(root: Path | None = None) -> list[Path]:
     root = root or project_root()
     found = [*(root / RECORDINGS).glob(f"*/{START}")]
     found += (root / CHECKPOINTS).glob(f"*/{RECORDING}/{START}")
-    found = [file for file in found if not (file.parent / SENT).exists()]
+    found = [file for file in found if not is_sent(file.parent)]
     return [file.parent for file in sorted(found, key=lambda file: file.stat().st_mtime)]
 
 
-def send_pending(follow: Callable[[Path], None], root: Path | None = None) -> list[str]:
-    """Tell MLflow what dead stages have left; what was done, a line each.
+def send_pending(
+    follow: Callable[[Path], None], root: Path | None = None, *, wait: bool = False
+) -> list[str]:
+    """Tell MLflow what stages that have ended left; what was done, a line each.
 
     ``follow`` sends what is left of a training, ``root`` is the main repository of another folder.
-    A recording whose stage ended before it had a result comes to nothing and is removed.
+    What another process is sending is left to it, or with ``wait`` waited for. A recording whose
+    stage ended before it had a result comes to nothing and is removed.
 
     Raises:
         TrackingError: the store cannot be used.
@@ -136,8 +168,11 @@ def send_pending(follow: Callable[[Path], None], root: Path | None = None) -> li
         recording = Recording.open(folder)
         if recording.stage_lives() and recording.ended() is None:
             continue
-        with alone(folder) as mine:
-            if not mine or (folder / SENT).exists():
+        with alone(folder, wait=wait) as mine:
+            if not mine:
+                told.append(f"{recording.stage}: another process is sending what {folder} holds")
+                continue
+            if is_sent(folder):
                 continue
             if recording.stage == "train":
                 follow(folder)

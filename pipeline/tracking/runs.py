@@ -50,7 +50,7 @@ def open_training_run(
     settings = layout.without(parameters, layout.NOT_OF_TRAINING)
     marks = run_tags("train", key, identity) | dict(tags or {})
     with store.answering():
-        run = store.find_run(run_id) if run_id else None
+        run = (store.find_run(run_id) if run_id else None) or _unfinished(store, marks)
         if run is not None:
             require_free(run)
         reap(store.client, store.experiment_id, key)
@@ -105,7 +105,8 @@ def log_evaluation(
         describe(store, run, settings, marks, identity)
         data = layout.data_inputs(parameters, identity, {split: "evaluation"})
         store.log_inputs(run_id, data, training[1])
-        row = (0, figures, now())
+        # at a moment that stays: a figure that is sent again adds nothing
+        row = (0, figures, int(run.info.start_time))
         store.log_metrics(run_id, [row], model_id=training[1], data=next(iter(data), None))
         store.log_files(run_id, layout.placed(artifacts))
     arrange(store, split)
@@ -137,7 +138,7 @@ def log_export(
     run_id = str(run.info.run_id)
     with ending(store, run_id), store.answering():
         describe(store, run, settings, marks, identity)
-        store.log_metrics(run_id, [(0, layout.finite(metrics), now())])
+        store.log_metrics(run_id, [(0, layout.finite(metrics), int(run.info.start_time))])
         store.log_files(run_id, layout.placed(artifacts))
     return run_id
 
@@ -192,5 +193,5 @@ def resolve_training_run(
 
 
 def _unfinished(store: Store, marks: Mapping[str, str]) -> "Run | None":
-    """The run that was begun for the same recording, if its recorder died."""
+    """The run that was begun for the same recording: its recorder died, or its stage goes on."""
     return store.find_any({"recording": marks["recording"]}) if "recording" in marks else None

@@ -104,16 +104,17 @@ def _run(store: Store | None, stage: Stage) -> dict[str, str] | None:
 def _recorded(store: Store, stage: str, record: Mapping[str, Any]) -> Any:
     """The run that a record tells of, or one that stands for it in this store."""
     named, key = record.get("run_id"), record.get("key")
+    of_key = {"dvc.key": str(key)} if key else {}
     if "result" in record:
-        return store.find_original({"stage": stage, "result": str(record["result"])})
+        return store.find_original({"stage": stage, "result": str(record["result"]), **of_key})
     if named:
         found = store.find_run(str(named))
         return (
             found
             or store.find_finished({"stage": stage, "imported.run_id": str(named)})
-            or (store.find_finished({"stage": stage, "dvc.key": str(key)}) if key else None)
+            or (store.find_finished({"stage": stage, **of_key}) if key else None)
         )
-    return store.find_original({"stage": stage, "dvc.key": str(key)})
+    return store.find_original({"stage": stage, **of_key})
 
 
 def render(found: dict[str, Any]) -> str:

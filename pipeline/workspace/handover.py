@@ -1,15 +1,14 @@
-"""What a stage hands over to the recorder: its identity first, its result last."""
+"""What a stage hands over to the recorder: its settings first, its result last."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline import paths
 from pipeline.running import recorder
 from pipeline.running.recorder import Recorder
-from pipeline.workspace.identity import collect_identity
 
 
 @dataclass(kw_only=True)
@@ -26,8 +25,7 @@ class Handover:
         ``sections`` are the settings that the stage has read, by name.
         """
         handover = cls(recorder=Recorder(folder=recorder.new_folder(stage), program="record"))
-        about = {"identity": asdict(collect_identity(stage)), "parameters": dict(sections)}
-        recorder.begin(handover.recorder.folder, stage, about)
+        recorder.begin(handover.recorder.folder, stage, {"parameters": dict(sections)})
         try:
             yield handover
         except BaseException:

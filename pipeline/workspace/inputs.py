@@ -7,6 +7,7 @@ record as what was computed with, and the stage would be up to date for ever.
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.paths import PARAMS
@@ -19,23 +20,45 @@ class InputsChangedError(ValueError):
     """A dependency of a stage is not what it was when the stage began."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What a stage in ``dvc.yaml`` reads, as it was when the stage began."""
+
+    stage: str
+    state: Mapping[str, str]
+
+    @classmethod
+    def of(cls, stage: str) -> "Inputs":
+        """As they are now: to be asked for before anything of them is read."""
+        return cls(stage=stage, state=read_inputs(stage))
+
+    def require_unchanged(self) -> None:
+        """Refuse what was computed if an input is not what it was.
+
+        Raises:
+            InputsChangedError: one is not; names what, and says what to do.
+        """
+        changed = differences(self.state, read_inputs(self.stage))
+        if changed:
+            more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+            raise InputsChangedError(
+                f"changed while the stage {self.stage} ran: {'; '.join(changed[:SHOWN])}{more}."
+                " What it computed belongs to the old state, so the stage stays stale: run `dvc"
+                " repro` again, or take the change back first (a training that is complete is then"
+                " not repeated)"
+            )
+
+
 @contextmanager
 def unchanged(stage: str) -> Iterator[None]:
     """Run the block, and refuse its result if an input of ``stage`` changed meanwhile.
 
     Raises:
-        InputsChangedError: one did; names what, and says what to do.
+        InputsChangedError: see ``Inputs``.
     """
-    before = read_inputs(stage)
+    inputs = Inputs.of(stage)
     yield
-    changed = differences(before, read_inputs(stage))
-    if changed:
-        more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
-        raise InputsChangedError(
-            f"changed while the stage {stage} ran: {'; '.join(changed[:SHOWN])}{more}. What it"
-            " computed belongs to the old state, so the stage stays stale: run `dvc repro` again,"
-            " or take the change back first (a training that is complete is then not repeated)"
-        )
+    inputs.require_unchanged()
 
 
 def read_inputs(stage: str) -> dict[str, str]:

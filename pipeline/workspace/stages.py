@@ -35,8 +35,9 @@ class Stage:
 
     ``why`` says what makes it stale, ``code`` is a digest over the digests of its ``files``
     ``.py`` dependencies, ``data`` the other dependencies' digests by path. ``record`` is by what
-    its run is known: ``key`` of a training, ``result`` (sha256 of the output) of what follows, of
-    version 0.1 the ``run_id``; None for a stage without a run, empty where the file is not at hand.
+    its run is known: ``key`` of a training, ``result`` (sha256 of the output) of what follows with
+    that of its training, of version 0.1 the ``run_id``; None for a stage without a run, empty where
+    the file is not at hand.
     """
 
     name: str
@@ -99,9 +100,10 @@ def _record(where: Place, name: str, locked: Mapping[str, Any]) -> Mapping[str, 
     text = where.output(RECORDS[name])
     if not text:
         return {}
-    if name == "train":
-        return {"key": json.loads(text)["key"]}
-    return {"result": hashlib.sha256(text.encode()).hexdigest()}
+    trained = text if name == "train" else where.output(paths.TRAINING)
+    key = {"key": str(json.loads(trained)["key"])} if trained else {}
+    own = {} if name == "train" else {"result": hashlib.sha256(text.encode()).hexdigest()}
+    return own | key
 
 
 def _state(

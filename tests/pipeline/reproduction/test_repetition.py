@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from pipeline.tracking.identity import hardware_here
 
 from pipeline.reproduction.passes import Pass, find_source
 from pipeline.reproduction.repetition import (
@@ -19,6 +18,7 @@ from pipeline.reproduction.repetition import (
 )
 from pipeline.tracking.runs import log_evaluation, open_training_run
 from pipeline.workspace.copies import override
+from pipeline.workspace.identity import hardware_here
 from tests.pipeline.tracked import CONFIG, KEY, PARAMETERS, identity
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "MKL_DYNAMIC", "OMP_THREAD_LIMIT", "OMP_DYNAMIC")

@@ -14,6 +14,7 @@ import pytest
 from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 
+from pipeline.running.recorder import add_notice
 from pipeline.tracking.address import TrackingError
 from pipeline.tracking.delivery import LONGEST_PAUSE, Delivery
 from pipeline.tracking.runs import open_training_run
@@ -214,8 +215,8 @@ def test_at_the_end_it_is_patient_and_then_says_what_to_do(
     leave_tables(tmp_path, [4.0, 2.0])
     expected = (
         rf"^the training is kept in {tmp_path}, but its figures could not be sent: the MLflow store"
-        r" .*mlflow.db in this repository. Run the stage again when the store answers: it will"
-        r" send them and not train again$"
+        r" .*mlflow.db in this repository. When the store answers, `pipeline track send` sends"
+        r" them, and so does the stage, which will not train again$"
     )
     with pytest.raises(TrackingError, match=expected):
         delivery.finish()
@@ -225,9 +226,9 @@ def test_notices_become_the_description(client: Client, tmp_path: Path) -> None:
     delivery = new_delivery(client, tmp_path)
     delivery.send()
     assert client.tags == {}
-    delivery.note("step 3: halved")
-    delivery.note("step 9: rolled back")
-    delivery.note("step 3: halved")  # by a process that repeats the step
+    add_notice(tmp_path, "step 3: halved")
+    add_notice(tmp_path, "step 9: rolled back")
+    add_notice(tmp_path, "step 3: halved")  # by a process that repeats the step
     delivery.send()
     told = "step 3: halved\n\nstep 9: rolled back\n\n"
     assert client.tags == {"mlflow.note.content": told}
@@ -235,7 +236,7 @@ def test_notices_become_the_description(client: Client, tmp_path: Path) -> None:
     delivery.send()
     assert client.tags == {"mlflow.note.content": "what a person has written"}
     again = new_delivery(client, tmp_path)
-    again.note("step 11: " + "x" * 9000)
+    add_notice(tmp_path, "step 11: " + "x" * 9000)
     again.finish()
     description = client.tags["mlflow.note.content"]
     assert len(description) == 8000  # what MLflow takes

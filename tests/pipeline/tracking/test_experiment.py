@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.tracking import links, show
+from pipeline.tracking import experiment, links
 from pipeline.tracking.experiment import NOTE, WRITTEN, arrange, splits, to_write
 from pipeline.tracking.store import Store
 from pipeline.tracking.views import FIRST, TAG, View, evaluations, trainings
@@ -117,9 +117,9 @@ def test_a_page_that_cannot_be_written_costs_no_run(
 
 def test_addresses(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PORT", raising=False)
-    assert show.links(CONFIG)[0] == "Trainings, newest first"
+    assert experiment.links(CONFIG)[0] == "Trainings, newest first"
     tracked.leave_result(repository)
-    lines = show.links(CONFIG)
+    lines = experiment.links(CONFIG)
     root = "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning"
     assert lines[:2] == [
         "Evaluations on test, best first",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.tracking import imports
+from pipeline import cli
 from pipeline.tracking.imports import import_folder
 from tests.pipeline import tracked
 from tests.pipeline.tracked import CONFIG, DIGEST, KEY, open_store
@@ -115,8 +115,8 @@ def test_reap(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tags = {"host": tracked.HOST, "pid": "4194999"}  # beyond the kernel's greatest
     dead = store.client.create_run(store.experiment_id, tags=tags).info.run_id
     elsewhere = store.client.create_run(store.experiment_id, tags=tags | {"host": "moon"})
-    imports.main(["reap"])
+    cli.run(["track", "reap"])
     assert capsys.readouterr().out == f"run {dead}: KILLED\n"
-    imports.main(["reap"])
+    cli.run(["track", "reap"])
     assert capsys.readouterr().out == "no run to end\n"
     assert store.client.get_run(elsewhere.info.run_id).info.status == "RUNNING"

@@ -147,7 +147,7 @@ def test_cache_back_and_forth_and_another_machine(project: Path, empty_store: Pa
     assert "made on another machine" in evaluation.data.tags["mlflow.note.content"]
     run = traced(other)["train"]["run"]
     assert (run["where"], run["run_id"]) == ("twin", imported.info.run_id)
-    assert run["recorded"] == runs[0].info.run_id
+    assert run["recorded"] == runs[0].data.tags["dvc.key"]
 
 
 @pytest.mark.slow
@@ -180,18 +180,18 @@ def test_a_flow_names_its_call_and_an_export_tells_its_training(
     call(project, "dvc", "repro", "-q")
     export = traced(project)["export"]["run"]
     assert (export["origin"], export["training"]) == ("cache", stored(project)[0].info.run_id)
-    told = json.loads(call(project, "pipeline.tracking.trace", "--json"))
+    told = json.loads(call(project, "pipeline", "trace", "--json"))
     assert told["stages"][2]["run"] == export
-    text = call(project, "pipeline.tracking.trace")
+    text = call(project, "pipeline", "trace")
     assert f"training taken from DVC's cache: {export['training']}" in text
     assert f"http://127.0.0.1:5000/#/experiments/1/runs/{export['run_id']}" in text
 
 
 def test_what_cannot_be_traced_is_said(project: Path) -> None:
     assert "error: nowhere: neither a commit nor an experiment; `dvc exp list -A`" in (
-        call(project, "pipeline.tracking.trace", "--rev", "nowhere", status=1)
+        call(project, "pipeline", "trace", "--rev", "nowhere", status=1)
     )
     (project / "dvc.yaml").unlink()
     assert "error: no dvc.yaml: run from the repository's root" in (
-        call(project, "pipeline.tracking.trace", status=1)
+        call(project, "pipeline", "trace", status=1)
     )

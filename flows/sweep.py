@@ -83,7 +83,7 @@ def _report(study: "Study", contact: Contact) -> str:
         StageError: it cannot be published.
         StoreAwayError: the store has been away for too long.
     """
-    command = [sys.executable, "-m", "pipeline.sweep.report", study.study_name]
+    command = [sys.executable, "-m", "pipeline", "sweep", study.study_name]
     done = subprocess.run(command, env=stage_environment(), capture_output=True, text=True)
     for line in done.stdout.splitlines():
         get_run_logger().info(line)
@@ -91,7 +91,7 @@ def _report(study: "Study", contact: Contact) -> str:
         said = done.stderr.strip().splitlines() or ["no reason given"]
         raise StageError(f"the sweep's report failed: {said[-1].removeprefix('error: ')}")
     table = contact.patiently(lambda: sweeps.table(study))
-    rows = [{key: value for key, value in row.items() if value is not None} for row in table]
+    rows = [{k: v for k, v in row.items() if v is not None and k != sweeps.KEY} for row in table]
     create_table_artifact(key="trials", table=rows, description="Best first; AP on the val split")
     for picture in sorted(sweeps.folder(study.study_name, REPORTS).glob("*.png")):
         create_image_artifact(key=f"sweep-{picture.stem}", image_url=as_url(picture))

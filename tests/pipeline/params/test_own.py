@@ -300,6 +300,7 @@ def test_the_estimate_is_what_a_training_takes(bccd: Path, tmp_path: Path) -> No
         anchors=((1.0, 1.0), (2.0, 2.0), (3.0, 3.0), (4.0, 4.0), (5.0, 5.0)),
         model=params.model,
         train=params.train,
+        machine=params.machine,
     )
     started = time.process_time()
     for _ in train_run(inputs, tmp_path / "run"):

@@ -19,7 +19,7 @@ BIN := .venv/bin
 STAMP := .venv/installed-$(shell cat requirements.lock pyproject.toml | cksum | tr ' ' '-')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-services test-all lint ui serve bench schedule lock clean
+.PHONY: help demo test test-services test-all lint docs ui serve bench schedule lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -54,6 +54,10 @@ lint: $(STAMP) ## format, rules and types
 	$(BIN)/ruff check
 	$(BIN)/mypy
 
+docs: $(STAMP) ## these pages as a site in site/, references from the code, links checked; no network
+	$(BIN)/python -m docs.reference --write
+	$(BIN)/python -m mkdocs build --clean --strict
+
 ui: $(STAMP) ## MLflow's pages on http://127.0.0.1:5000 (PORT=...)
 	@PORT=$(PORT) $(BIN)/pipeline views
 	@case "$$MLFLOW_TRACKING_URI" in \
@@ -86,7 +90,7 @@ lock: ## requirements.lock anew from pyproject.toml's ranges (Linux x86-64, Pyth
 	mv build/requirements.lock requirements.lock && rm -rf build/lock
 
 clean: ## remove what the stages made and the caches; keeps .venv, DVC's cache and MLflow's runs
-	rm -rf artifacts models reports data/digits dvc_plots build *.egg-info
+	rm -rf artifacts models reports data/digits dvc_plots build site *.egg-info
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .dvc/plots_offline.html
 	find yolov2 pipeline flows tests -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -89,12 +89,17 @@ def _directory(deployment: DeploymentResponse) -> Path | None:
     return None
 
 
-def main() -> int:
-    """Close what was left behind in the current folder."""
-    argparse.ArgumentParser(
+def build_parser() -> argparse.ArgumentParser:
+    """The options of ``python -m flows.left_behind``."""
+    return argparse.ArgumentParser(
         prog="python -m flows.left_behind",
         description="Close, and take up, runs whose worker was ended. Before a worker starts.",
-    ).parse_args()
+    )
+
+
+def main() -> int:
+    """Close what was left behind in the current folder."""
+    build_parser().parse_args()
     root = Path.cwd().resolve()
     for closed in close_all(root, load().flows, here(root), PATIENCE):
         said = closed.state.message or ""

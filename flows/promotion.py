@@ -53,13 +53,18 @@ def promotion(version: int | None = None, approval: bool | None = None) -> State
         return Failed(message=str(error))
 
 
-def main() -> int:
-    """Run the flow once, with a temporary Prefect server if there is none; 1 when it failed."""
+def build_parser() -> argparse.ArgumentParser:
+    """The options of ``python -m flows.promotion``."""
     parser = argparse.ArgumentParser(
         prog="python -m flows.promotion", description="Promote the challenger, or refuse it."
     )
     parser.add_argument("--version", type=int, metavar="N", help="default: alias challenger")
-    chosen = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """Run the flow once, with a temporary Prefect server if there is none; 1 when it failed."""
+    chosen = build_parser().parse_args()
     return run_once(promotion, {"version": chosen.version} if chosen.version else {})
 
 

@@ -96,12 +96,17 @@ def _drift(place: Workplace) -> str:
     return f"Training data: {ended(state)}."
 
 
-def main() -> int:
-    """Run the flow once, with a temporary Prefect server if there is none; 1 when it failed."""
-    argparse.ArgumentParser(
+def build_parser() -> argparse.ArgumentParser:
+    """The options of ``python -m flows.retraining``."""
+    return argparse.ArgumentParser(
         prog="python -m flows.retraining",
         description="Train, evaluate, compare, promote or refuse, tell; or find nothing to do.",
-    ).parse_args()
+    )
+
+
+def main() -> int:
+    """Run the flow once, with a temporary Prefect server if there is none; 1 when it failed."""
+    build_parser().parse_args()
     return run_once(retraining, {})
 
 

@@ -126,14 +126,19 @@ async def _at_work(client: PrefectClient, deployment: UUID) -> bool:
     return bool(runs)
 
 
-def main() -> int:
-    """Watch the current folder's ``flows.incoming`` until stopped, or the worker ends."""
+def build_parser() -> argparse.ArgumentParser:
+    """The options of ``python -m flows.sensor``."""
     parser = argparse.ArgumentParser(
         prog="python -m flows.sensor",
         description="Start a retraining when data arrive in flows.incoming; beside a worker.",
     )
     parser.add_argument("--deployment", default="retraining/weekly", help="retraining/weekly")
-    chosen = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """Watch the current folder's ``flows.incoming`` until stopped, or the worker ends."""
+    chosen = build_parser().parse_args()
     end_with(int(os.environ.get(SCHEDULER_VARIABLE, 0)))
     config = load()
     if config.schedule.poll_seconds:

@@ -76,8 +76,8 @@ def _place(root: Path, config: FlowsConfig, own: Mapping[str, object]) -> Iterat
         yield place
 
 
-def main() -> int:
-    """Run the flow once, with a temporary Prefect server if there is none; 1 when it failed."""
+def build_parser() -> argparse.ArgumentParser:
+    """The options of ``python -m flows.training``."""
     parser = argparse.ArgumentParser(
         prog="python -m flows.training", description="Run the whole pipeline once, under Prefect."
     )
@@ -91,7 +91,12 @@ def main() -> int:
     )
     parser.add_argument("--data", metavar="FILE", help="description of another data set")
     parser.add_argument("--experiment", metavar="NAME", help="another experiment in MLflow")
-    chosen = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """Run the flow once, with a temporary Prefect server if there is none; 1 when it failed."""
+    chosen = build_parser().parse_args()
     parameters = {
         "settings": _settings(chosen.set),
         "data": chosen.data,

@@ -5,6 +5,7 @@ outputs: DVC deletes those before a stage runs. The fingerprint covers data, set
 so a training that was killed goes on if and only if nothing that matters has changed.
 """
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -32,13 +33,21 @@ def checkpoint_folder(key: str) -> Path:
     return checkpoint_root() / key[:16]
 
 
+def _is_known(folder: Path) -> bool:
+    """Whether MLflow has all of a training; version 0.1 said so in a file of its own."""
+    if is_sent(folder / RECORDING):
+        return True
+    old = folder / "train_run.json"
+    return old.exists() and bool(json.loads(old.read_text(encoding="utf-8")).get("logged"))
+
+
 def forget_old_trainings(current: Path) -> None:
     """Remove finished trainings but the newest few.
 
     Unfinished ones may still be resumed, and those that MLflow lacks may still be sent.
     """
     done = [path.parent for path in current.parent.glob(f"*/{HASHES}")]
-    done = [folder for folder in done if is_sent(folder / RECORDING)]
+    done = [folder for folder in done if _is_known(folder)]
     done.sort(key=lambda folder: (folder / HASHES).stat().st_mtime, reverse=True)
     for folder in done[KEPT_TRAININGS:]:
         if folder != current:

@@ -34,6 +34,7 @@ from yolov2.evaluation.metrics import Evaluation
 from yolov2.evaluation.report.tables import write_tables
 from yolov2.evaluation.thresholds import best_thresholds, write_thresholds
 from yolov2.files import file_sha256
+from yolov2.network.device import use_threads
 from yolov2.runtime.model_file import open_model
 
 STAGE, VAL = "evaluate", "val"
@@ -45,6 +46,7 @@ def main() -> None:
     config = read_section("evaluate", EvaluateConfig)
     data = read_section("data", DataConfig)
     machine = read_section("machine", MachineConfig)
+    use_threads(machine.threads)
     with store_checked():
         labels = read_labels(data)
         labels.check_split(config.split)
@@ -105,4 +107,4 @@ def describe(evaluation: Evaluation) -> str:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, options=False)

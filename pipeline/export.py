@@ -15,10 +15,12 @@ from pipeline.workspace.inputs import Inputs
 from yolov2.config.data import DataConfig
 from yolov2.config.evaluate import EvaluateConfig
 from yolov2.config.export import ExportConfig
+from yolov2.config.machine import MachineConfig
 from yolov2.export.artefacts import Places, export_checkpoint
 from yolov2.export.evidence import evidence_of
 from yolov2.export.report import describe, export_report, export_table
 from yolov2.files import file_sha256, write_json, write_text
+from yolov2.network.device import use_threads
 from yolov2.runtime.thresholds import read_thresholds
 
 STAGE = "export"
@@ -30,12 +32,15 @@ def main() -> None:
     data = read_section("data", DataConfig)
     evaluate = read_section("evaluate", EvaluateConfig)
     config = read_section("export", ExportConfig)
+    machine = read_section("machine", MachineConfig)
+    use_threads(machine.threads)
     with store_checked():
         labels = read_labels(data)
         labels.check_split(evaluate.split)
         thresholds = read_thresholds(paths.THRESHOLDS)
         training = read_json(paths.TRAINING, "`dvc repro train`")
     sections = {"data": asdict(data), "evaluate": asdict(evaluate), "export": asdict(config)}
+    sections["machine"] = asdict(machine)
     with Handover.of(STAGE, sections) as handover:
         evidence = evidence_of(labels.tables, labels.root, config, evaluate, thresholds)
         exported = []
@@ -65,4 +70,4 @@ def figures(report: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, options=False)

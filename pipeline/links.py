@@ -39,4 +39,4 @@ def _linked_folders(root: Path) -> Iterator[Path]:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, options=False)

@@ -32,7 +32,7 @@ from yolov2.config.model import ModelConfig
 from yolov2.config.train import TrainConfig
 from yolov2.files import write_json
 from yolov2.network.checkpoint import load_detector, save_checkpoint
-from yolov2.network.device import resolve_device
+from yolov2.network.device import resolve_device, use_threads
 from yolov2.runs.folder import BEST, HASHES, HISTORY, LAST
 from yolov2.runs.inputs import TrainingInputs
 from yolov2.runs.run import finished, train_run
@@ -70,6 +70,7 @@ def main() -> None:
     """
     read = Inputs.of(STAGE)
     settings = Settings.read()
+    use_threads(settings.machine.threads)  # before the run's identity tells their number
     is_first = int(os.environ.get("RANK", "0")) == 0
     with store_checked() if is_first else nullcontext():
         labels = read_labels(settings.data)
@@ -181,4 +182,4 @@ def _known_by(inputs: TrainingInputs, folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, options=False)

@@ -5,7 +5,6 @@ rules against the same tables and documents the result. Either stops the pipelin
 ``reports/validation.json`` and ``reports/data_docs/index.html`` are written.
 """
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from yolov2.data.description import check_watched, read_description
 from yolov2.data.labels.checks import judge
 from yolov2.data.labels.problems import DataError, Problem, errors, format_notes, format_problems
 from yolov2.data.labels.raw_tables import read_raw_tables
+from yolov2.files import write_json, write_text
 
 STAGE = "validate"
 
@@ -73,16 +73,14 @@ def examine(data: DataConfig, config: ValidateConfig) -> Outcome:
 
 def write_reports(outcome: Outcome, found: Mapping[str, Any]) -> None:
     """Write the JSON report ``found`` and the Data Docs."""
-    text = json.dumps(found, indent=2, ensure_ascii=False)
-    paths.VALIDATION.parent.mkdir(parents=True, exist_ok=True)
-    paths.VALIDATION.write_text(text + "\n", encoding="utf-8")
+    write_json(paths.VALIDATION, found)
     shutil.rmtree(paths.DATA_DOCS, ignore_errors=True)
     paths.DATA_DOCS.mkdir(parents=True)
     pages = {"index": front_page(outcome, found)}
     for table, document in outcome.results.documents.items():
         pages[table] = make_self_contained(render_page(document))
     for name, page in pages.items():
-        (paths.DATA_DOCS / f"{name}.html").write_text(page, encoding="utf-8")
+        write_text(paths.DATA_DOCS / f"{name}.html", page)
 
 
 def summary(found: Mapping[str, Any], problems: Sequence[Problem]) -> str:
@@ -105,4 +103,4 @@ def summary(found: Mapping[str, Any], problems: Sequence[Problem]) -> str:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, options=False)

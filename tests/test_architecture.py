@@ -17,6 +17,7 @@ CHECKS = [
     rules.wrong_directions,
     rules.wrong_products,
     rules.dangling_imports,
+    rules.idle_programs,
     rules.import_cycles,
     rules.filled_packages,
     rules.long_code,
@@ -234,6 +235,21 @@ def test_packages_are_empty_and_complete(tmp_path: Path) -> None:
 def test_import_of_a_module_that_is_gone_is_found(tmp_path: Path) -> None:
     tree = _tree(tmp_path, {"yolov2/data/table.py": "import json\nfrom yolov2.gone import f\n"})
     assert rules.dangling_imports(tree) == ["yolov2/data/table.py:2: yolov2.gone does not exist"]
+
+
+def test_program_that_would_do_nothing_is_found(tmp_path: Path) -> None:
+    files = {
+        "pipeline/report.py": "def main(): pass\n",
+        "pipeline/real.py": 'if __name__ == "__main__":\n    pass\n',
+        "pipeline/__main__.py": 'if __name__ == "__main__":\n    pass\n',
+        "flows/sweep.py": """
+            a = ["python", "-m", "pipeline.report", "x"]
+            b = ["-m", "pipeline.real"] + ["-m", "dvc"] + ["-m", "pipeline", "sweep"]
+        """,
+    }
+    assert rules.idle_programs(_tree(tmp_path, files)) == [
+        "flows/sweep.py:2: pipeline.report is no program"
+    ]
 
 
 def test_long_modules_and_functions_are_found(tmp_path: Path) -> None:

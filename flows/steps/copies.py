@@ -8,8 +8,6 @@ same settings.
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +15,7 @@ from pathlib import Path
 from pipeline.paths import PARAMS, project_root
 from pipeline.tracking.address import tracking_uri
 from pipeline.workspace.copies import link_plain_data, override, past_tree, share_dvc
-from pipeline.workspace.dvc import cache_of
+from pipeline.workspace.dvc import cache_of, dvc
 from pipeline.workspace.environment import environment_of, require_own_code
 from pipeline.workspace.git import WorkTree, read_work_tree
 from pipeline.workspace.tracked import restore
@@ -68,10 +66,7 @@ def _take_results(root: Path, copy: Path, environment: Mapping[str, str]) -> Non
     lock = root / "dvc.lock"
     if lock.is_file():
         shutil.copy(lock, copy)
-    command = [sys.executable, "-m", "dvc", "checkout", "--quiet", "--force", "--allow-missing"]
-    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise ValueError(f"`dvc checkout` in a copy of {root} failed: {done.stderr.strip()}")
+    dvc(copy, environment, "checkout", "--quiet", "--force", "--allow-missing")
 
 
 def _as_yaml(value: object) -> str:

@@ -46,15 +46,22 @@ def stage_names(root: Path) -> list[str]:
 def stale(place: Workplace) -> list[str]:
     """Names of what is not up to date: stages, and data under ``dvc add`` that changed.
 
-    What lies behind links in the data is looked at first, because DVC does not follow them.
+    Where nothing is, what lies behind links in the data is looked at as well, because DVC does not
+    follow them. Not before: in a fresh clone there may be no data to look at yet.
 
     Raises:
         StageError: DVC cannot tell.
     """
     quiet = replace(place, emit=lambda line: None)
-    if LINKS in stage_names(place.root):
+    found = _not_up_to_date(quiet)
+    if not found and LINKS in stage_names(place.root):
         reproduce(quiet, LINKS)
-    ended = run(quiet, "`dvc status`", dvc("status", "--json"))
+        found = _not_up_to_date(quiet)
+    return found
+
+
+def _not_up_to_date(place: Workplace) -> list[str]:
+    ended = run(place, "`dvc status`", dvc("status", "--json"))
     told = next((line for line in reversed(ended.lines) if line.startswith("{")), "{}")
     return [name for name, why in json.loads(told).items() if why != ALWAYS]
 

@@ -9,11 +9,11 @@ from prefect import get_run_logger
 
 from flows.steps.command_tasks import register
 from flows.steps.commands import Workplace
-from flows.steps.stages import stage_names
+from flows.steps.stages import LINKS, stage_names
 from flows.steps.tasks import STATE_NAMES, ended, exchange, run_dvc_stage, with_retries
 from flows.steps.workspace import sole_pipeline
 from pipeline.params.flows import FlowsConfig
-from pipeline.running.invocation import VARIABLE as INVOCATION
+from pipeline.running.processes import VARIABLE as INVOCATION
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def run_stages(
     for stage in stage_names(place.root):
         step = with_retries(run_dvc_stage, config).with_options(name=stage)
         names.append(str(ended(step(stage, place, return_state=True))))
-        if names[-1] == STATE_NAMES["ran"]:
+        if names[-1] == STATE_NAMES["ran"] and stage != LINKS:  # which runs each time
             push_shared(place, config)  # at once: a later one may fail, and a clone is gone then
         if after and stage in after:
             after[stage](names[-1])

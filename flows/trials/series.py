@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flows.steps.commands import StageError
@@ -102,7 +103,8 @@ class Trials:
             step(trial.number, label, settings, self.tree, self.config, judge, return_state=True)
         )
         self.contact.patiently(reports.send)
-        self.contact.patiently(lambda: trial.set_user_attr(sweeps.RUN_ID, answer.run_id))
+        for name, known in ((sweeps.RUN_ID, answer.run_id), (sweeps.KEY, answer.key)):
+            self.contact.patiently(partial(trial.set_user_attr, name, known))
         return answer
 
     def _leave(self, trial: "Trial", *, again: bool) -> None:

@@ -21,7 +21,7 @@ from flows.steps.work import workplace
 from pipeline.checkpoints import RECORDING
 from pipeline.params.flows import FlowsConfig
 from pipeline.paths import HISTORY, TRAINING, project_root
-from pipeline.running.invocation import VARIABLE as INVOCATION
+from pipeline.running.processes import VARIABLE as INVOCATION
 from pipeline.running.recorder import RUN, START, read, wait_until_sent
 from pipeline.workspace.git import WorkTree
 
@@ -39,9 +39,14 @@ class HopelessError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a trial gave: the best AP on the validation split, and the training's run in MLflow."""
+    """What a trial gave: the best AP on the validation split, and by what its training is known.
+
+    ``run_id`` is its run in MLflow; empty where this machine does not know it, as of a training
+    that DVC has restored.
+    """
 
     ap: float
+    key: str
     run_id: str
     stopped: bool = False
 
@@ -145,14 +150,15 @@ def _answer(copy: Path) -> Answer:
             " at most train.epochs"
         )
     key = str(json.loads((copy / TRAINING).read_text(encoding="utf-8"))["key"])
-    return Answer(ap=max(figures), run_id=_run_id(project_root() / CHECKPOINTS / key[:16]))
+    return Answer(ap=max(figures), key=key, run_id=_run_id(project_root() / CHECKPOINTS / key[:16]))
 
 
 def _give_up(watch: Watch) -> Answer:
     """The answer so far; the checkpoints of a training that nobody will go on with are removed."""
     assert watch.folder is not None
-    answer = Answer(ap=watch.best, run_id=_run_id(watch.folder), stopped=True)
     wait_until_sent(watch.folder / RECORDING)
+    key = str(read(watch.folder / RECORDING, START)["key"])
+    answer = Answer(ap=watch.best, key=key, run_id=_run_id(watch.folder), stopped=True)
     shutil.rmtree(watch.folder)
     return answer
 

@@ -1,7 +1,6 @@
 """``pipeline promote``."""
 
 import argparse
-import getpass
 from pathlib import Path
 
 SUMMARY = "the challenger becomes champion, if the evidence says so"
@@ -31,7 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--hold", action="store_true", help="one that the rules accept waits for a person's word"
     )
     parser.add_argument("--decline", default="", metavar="TEXT", help="a person says no, and why")
-    parser.add_argument("--by", default=getpass.getuser(), metavar="NAME", help="who decides")
+    parser.add_argument("--by", default="", metavar="NAME", help="who decides; default: you")
     parser.add_argument(
         "--new-only", action="store_true", help="not again what these rules decided already"
     )
@@ -43,14 +42,15 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.params.schema import load
     from pipeline.promotion.promote import promote
     from pipeline.promotion.settled import decline
+    from pipeline.running.person import person
     from yolov2.config.section import require
 
-    reason, declined = args.reason.strip(), args.decline.strip()
+    reason, declined, by = args.reason.strip(), args.decline.strip(), args.by or person()
     require(
         args.force == bool(reason), "--force and --reason TEXT go together: who forces says why"
     )
     if declined:
-        return decline(load(), args.version, declined, args.by, args.summary)
+        return decline(load(), args.version, declined, by, args.summary)
     return promote(
         load(),
         number=args.version,
@@ -58,6 +58,6 @@ def run(args: argparse.Namespace) -> int:
         forced=reason,
         new_only=args.new_only,
         hold=args.hold,
-        by=args.by,
+        by=by,
         summary=args.summary,
     )

@@ -6,11 +6,11 @@ splits and the batches.
 """
 
 import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.workspace.dvc_files import Output, outputs
+from pipeline.workspace.git import ask_git
 from yolov2.config.data import DataConfig
 from yolov2.data.description import DataDescription, read_description
 
@@ -125,8 +125,4 @@ def is_versioned(data: DataSet) -> bool:
     image = next(iter(data.now.images.values()))[0]
     if any(image.is_relative_to(out.path) for out in outputs(image, Path.cwd().resolve())):
         return True
-    command = ["git", "ls-files", "--error-unmatch", str(image)]
-    try:
-        return subprocess.run(command, capture_output=True).returncode == 0
-    except FileNotFoundError:
-        return False
+    return ask_git("ls-files", "--error-unmatch", str(image)) is not None

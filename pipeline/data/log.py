@@ -5,8 +5,6 @@ A YAML file for git. ``frozen`` has the digest (``yolov2.data.table.digest``) th
 these hold. A batch that was let into such a split brings the digest that it has since.
 """
 
-import getpass
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,6 +14,8 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from pipeline.running.person import person
+from pipeline.workspace.git import ask_git
 from yolov2.data.table import LabelTables, digest
 from yolov2.files import write_text
 
@@ -109,12 +109,5 @@ def now() -> str:
 
 def who() -> str:
     """Name and address that git knows, else the user's name."""
-    said = []
-    for name in ("user.name", "user.email"):
-        try:
-            done = subprocess.run(["git", "config", name], capture_output=True, text=True)
-        except FileNotFoundError:
-            break
-        said.append(done.stdout.strip())
-    name, address = (*said, "", "")[:2]
-    return f"{name} <{address}>" if name and address else name or getpass.getuser()
+    name, address = ((ask_git("config", key) or "").strip() for key in ("user.name", "user.email"))
+    return f"{name} <{address}>" if name and address else name or person()

@@ -1,13 +1,14 @@
 """``dvc add``, and one ``pipeline data add`` at a time."""
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from pipeline.workspace.dvc import attempt, complaint
 
 LOCK = Path(".dvc/tmp/data-add.lock")
 
@@ -35,8 +36,6 @@ def version(path: Path) -> None:
         ValueError: DVC's own words.
     """
     name = os.path.relpath(path)
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "add", name]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    done = attempt(Path(), os.environ, "--wait-for-lock", "add", name)
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip() or "no reason given"
-        raise ValueError(f"`dvc add {name}` failed: {said}")
+        raise ValueError(f"`dvc add {name}` failed: {complaint(done)}")

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +13,7 @@ import psutil
 from pipeline.paths import project_root
 from pipeline.tracking.address import TrackingError, database_file, probe, tracking_uri
 from pipeline.workspace.dvc import cache_of
+from pipeline.workspace.git import ask_git
 
 State = Literal["good", "odd", "bad"]
 GOOD, ODD, BAD = "good", "odd", "bad"
@@ -62,7 +62,7 @@ def _git() -> Iterator[Finding]:
     if shutil.which("git") is None:
         yield Finding(subject="git", state="bad", text="not installed", remedy="install git")
         return
-    if _said("git", "rev-parse", "--verify", "HEAD") is None:
+    if ask_git("rev-parse", "--verify", "HEAD") is None:
         yield Finding(
             subject="git",
             state="bad",
@@ -70,7 +70,7 @@ def _git() -> Iterator[Finding]:
             remedy="git init && git add -A && git commit",
         )
         return
-    name, mail = _said("git", "config", "user.name"), _said("git", "config", "user.email")
+    name, mail = ((ask_git("config", f"user.{key}") or "").strip() for key in ("name", "email"))
     if name and mail:
         yield Finding(subject="git", state="good", text=f"commits as {name}")
     else:
@@ -107,8 +107,12 @@ def _store() -> Iterator[Finding]:
         file = database_file(uri)
         if file is None:
             probe(uri)
-        elif file.exists() and not os.access(file, os.W_OK):
-            raise TrackingError(f"{file} cannot be written")
+        else:
+            place = file if file.exists() else file.parent
+            if not os.access(place, os.W_OK):
+                text, remedy = f"{place} cannot be written", f"chown or chmod {place}"
+                yield Finding(subject="MLflow", state="bad", text=text, remedy=remedy)
+                return
     except TrackingError as error:
         yield Finding(subject="MLflow", state="bad", text=str(error))
         return
@@ -186,8 +190,3 @@ def _threads() -> Iterator[Finding]:
     else:
         text = f"{cores} cores, a load of {busy:.1f}" + (f", {given} threads" if given else "")
         yield Finding(subject="threads", state="good", text=text)
-
-
-def _said(*command: str) -> str | None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else None

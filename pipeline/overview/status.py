@@ -1,15 +1,16 @@
 """Where everything stands: data, stages, the last run, the champion, what waits, disk used."""
 
-import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pipeline import paths
 from pipeline.checkpoints import CHECKPOINTS
 from pipeline.params.schema import Params, load
-from pipeline.promotion.standing import Standing, standing
+from pipeline.promotion.standing import UNREGISTERED, Standing, standing
 from pipeline.registry.models import CHAMPION, Registry
+from pipeline.running.files import read_json
 from pipeline.running.recorder import RECORDINGS
 from pipeline.tracking.address import TrackingError, database_file, tracking_uri, without_password
 from pipeline.tracking.recordings import pending
@@ -63,7 +64,7 @@ def render(found: dict[str, Any]) -> str:
 def _data(params: Params) -> dict[str, Any]:
     counts = ""
     if paths.DATASET.is_file():
-        table = json.loads(paths.DATASET.read_text(encoding="utf-8"))
+        table = read_json(paths.DATASET, "`dvc repro validate`")
         each = table.get("splits", {}).items()
         counts = ", ".join(f"{split} {one['images']} images" for split, one in each)
     return {"config": params.data.config, "counts": counts}
@@ -72,7 +73,7 @@ def _data(params: Params) -> dict[str, Any]:
 def _last() -> str:
     if not paths.METRICS.is_file():
         return ""
-    metrics = json.loads(paths.METRICS.read_text(encoding="utf-8"))
+    metrics = read_json(paths.METRICS, "`dvc repro evaluate`")
     return f"{metrics['split']} AP {metrics['AP']:.3f}, AP50 {metrics['AP50']:.3f}"
 
 
@@ -83,6 +84,7 @@ def _registry(params: Params) -> tuple[str, dict[str, Any]]:
         uri = tracking_uri()
         file = database_file(uri)
         if file is not None and not file.exists():
+            held["waits"] = UNREGISTERED if paths.ONNX.is_file() else ""
             return "no store yet", held
         known: Standing = standing(params, Registry(params.tracking))
     except TrackingError as error:
@@ -116,15 +118,27 @@ def _disk() -> dict[str, int]:
     places = {"checkpoints": [root / CHECKPOINTS, root / RECORDINGS]}
     if (root / ".dvc").is_dir():
         places["DVC cache"] = [cache_of(root, dict(os.environ))]
-    places["MLflow"] = [root / "mlartifacts", root / "mlflow.db"]
+    places["MLflow"] = _store_files()
     return {name: sum(map(_bytes, folders)) for name, folders in places.items()}
 
 
+def _store_files() -> list[Path]:
+    """The store's file and folder, where it is one on this machine."""
+    with suppress(TrackingError):
+        file = database_file(tracking_uri())
+        if file is not None:
+            return [file, file.parent / "mlartifacts"]
+    return []
+
+
 def _bytes(place: Path) -> int:
-    if place.is_file():
-        return place.stat().st_size
-    files = (Path(folder) / name for folder, _, names in os.walk(place) for name in names)
-    return sum(file.lstat().st_size for file in files if file.exists())
+    """Bytes of a file, or of all files below a folder; what goes meanwhile does not count."""
+    below = [os.path.join(folder, name) for folder, _, names in os.walk(place) for name in names]
+    total = 0
+    for file in below if place.is_dir() else [place]:
+        with suppress(FileNotFoundError):
+            total += os.lstat(file).st_size
+    return total
 
 
 def _size(count: int) -> str:

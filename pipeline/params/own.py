@@ -34,7 +34,7 @@ SMALLEST_SIDE = 256
 MANY_IMAGES = 2000
 """From here on a batch of 16, and on a card the full width."""
 VIEWS = 16_400
-"""Training images times epochs: what README's table of blood cells was measured with."""
+"""Training images times epochs: what the table of blood cells was measured with."""
 EPOCHS = (60, 300)
 """The fewest and the most epochs that are chosen without a limit of time."""
 SHRINK = (1.0, 0.8, 0.65, 0.5)

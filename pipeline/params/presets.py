@@ -1,9 +1,9 @@
 """The presets of ``params.yaml``: ``own`` for own data, ``full`` as published, ``demo``.
 
 The full recipe is what the sections' own defaults say. ``own`` is what was measured to learn
-most from a few hundred images and random weights (README, the table of blood cells, with the
-sizes of that measurement; ``own.choose`` takes those of another data set). The demo changes what
-it must to learn ten digits on two CPU cores in minutes.
+most from a few hundred images and random weights (benchmarks/README.md, the table of blood cells,
+with the sizes of that measurement; ``own.choose`` takes those of another data set). The demo
+changes what it must to learn ten digits on two CPU cores in minutes.
 """
 
 from dataclasses import asdict
@@ -77,18 +77,18 @@ DEMO = Params(
 
 HEADER = {
     "demo": """\
-# Every number that a person may want to change, a section per stage (README, "Parameters").
+# Every number that a person may want to change, a section per concern (docs/parameters.md).
 # This is the small preset `demo`: the embedded digits on two CPU cores, in minutes.
 # For an own data set: pipeline params use own --data path/to/data.yaml
 """,
     "own": """\
-# Every number that a person may want to change, a section per stage (README, "Parameters").
+# Every number that a person may want to change, a section per concern (docs/parameters.md).
 # This is the preset `own`: a recipe for own data and random weights, its sizes and epochs chosen
 # for these images and this machine by `pipeline params use own`.
 # Back to the small demonstration: pipeline params use demo
 """,
     "full": """\
-# Every number that a person may want to change, a section per stage (README, "Parameters").
+# Every number that a person may want to change, a section per concern (docs/parameters.md).
 # This is the preset `full`: the published recipe, for an own data set, best on a GPU.
 # Back to the small demonstration: pipeline params use demo
 """,

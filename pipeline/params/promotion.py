@@ -13,9 +13,15 @@ SEEDS_NEEDED = 3
 class PromoteConfig(Section):
     """What a challenger has to prove before it becomes champion; AP is a share of 1.
 
+    Every version must reach ``min_ap`` and ``min_ap50``; no class of at least
+    ``min_class_objects`` objects may lose more AP than ``max_class_loss``. ``max_latency_ratio``
+    bounds the CPU latency of the ONNX graph against the champion's, ``max_latency_ms`` at all;
+    ``max_size_ratio`` and ``max_megabytes`` its size. The bootstrap is paired: ``resamples`` of the
+    images, by ``seed``.
+
     ``margin`` is what the lower end of the AP difference's interval must exceed. ``seeds`` stands
     for the standard deviation of AP between seeds of the champion's recipe: measured where the
-    store has ``SEEDS_NEEDED`` evaluations of it that differ in ``train.seed`` alone, else
+    store has three evaluations of it that differ in ``train.seed`` alone, else
     ``seed_spread``. A limit of 0 (``max_latency_ms``, ``max_megabytes``) is none.
     """
 

@@ -11,7 +11,11 @@ NAME_BYTES = 180
 
 @dataclass(frozen=True, kw_only=True)
 class TrackingConfig(Section):
-    """Names under which MLflow files runs and models."""
+    """Names under which MLflow files runs and models.
+
+    Letters and digits of any script, between them also blanks and ``_ - . +``, so that a name works
+    in filters, in ``models:/NAME@alias`` and as a folder.
+    """
 
     experiment: str = "yolov2"
     model_name: str = "yolov2"

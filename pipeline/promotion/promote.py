@@ -1,6 +1,5 @@
 """The challenger becomes champion if the evidence says so, by the rules of ``params.yaml``."""
 
-import getpass
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +21,7 @@ from pipeline.promotion.settled import (
 )
 from pipeline.registry.aliases import move_champion
 from pipeline.registry.models import CHAMPION, Registry, Version
+from pipeline.running.person import person
 from pipeline.tracking.marks import split_tags
 from pipeline.tracking.runs import log_report
 
@@ -68,7 +68,7 @@ def promote(
         evidence=evidence,
         checks=judge(evidence, params.promote),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
-        by=by or getpass.getuser(),
+        by=by or person(),
         forced=forced,
     )
     files = _pages(decision, finding)

@@ -8,6 +8,8 @@ from pipeline.promotion.settled import SETTLED, settled_as
 from pipeline.registry.models import CHALLENGER, CHAMPION, PREVIOUS, Registry, Version
 from yolov2.files import file_sha256
 
+UNREGISTERED = f"{paths.ONNX} is not registered: `pipeline register`"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
@@ -55,7 +57,7 @@ def _unregistered(registry: Registry) -> str:
         return ""
     if registry.find("onnx_sha256", file_sha256(paths.ONNX)) is not None:
         return ""
-    return f"{paths.ONNX} is not registered: `pipeline register`"
+    return UNREGISTERED
 
 
 def _line(alias: str, version: Version) -> str:

@@ -65,11 +65,10 @@ def one_at_a_time(
     mark = json.dumps(processes.mark() | {"since": time.time_ns()})
     _take(registry, mark, patience, wait)
     try:
-        with registry.store.answering():
-            _finish(registry)
-            yield
+        _finish(registry)
+        yield
     finally:
-        with undisturbed(), registry.store.answering():
+        with undisturbed():
             _release(registry, mark)
 
 
@@ -78,8 +77,7 @@ def _take(registry: Registry, mark: str, patience: float, wait: Callable[[float]
     name, seen, waited = LOCK.format(registry.name), "", 0.0
     while True:
         try:
-            with registry.store.answering():
-                registry.store.client.create_registered_model(name, description=mark)
+            registry.store.client.create_registered_model(name, description=mark)
             return
         except TrackingError as error:
             if getattr(error.__cause__, "error_code", "") != "RESOURCE_ALREADY_EXISTS":

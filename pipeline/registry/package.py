@@ -25,14 +25,17 @@ ROOT = Path(__file__).resolve().parents[2]
 SERVED_MODULES = (
     "yolov2/__init__.py",
     "yolov2/boxes.py",
+    "yolov2/config/__init__.py",
+    "yolov2/config/evaluate.py",
     "yolov2/config/model.py",
+    "yolov2/config/section.py",
     "yolov2/data/__init__.py",
+    "yolov2/data/images/__init__.py",
     "yolov2/data/images/given.py",
     "yolov2/data/images/reading.py",
     "yolov2/runtime/__init__.py",
     "yolov2/runtime/manifest.py",
     "yolov2/runtime/session.py",
-    "yolov2/config/section.py",
 )
 """What ``pipeline/serving/model.py`` imports of ours; it travels with the model."""
 SERVED_PACKAGES = ("mlflow", "numpy", "onnxruntime", "pandas", "pillow")

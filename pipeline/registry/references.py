@@ -62,11 +62,10 @@ def find_candidate(config: TrackingConfig, reference: str) -> Candidate:
 def download_detections(config: TrackingConfig, run_id: str, folder: Path) -> Path | None:
     """The file of detections of an evaluation's run, in ``folder``; None if it has none."""
     store = connect(config.experiment)
-    with store.answering():
-        parent = DETECTIONS.rpartition("/")[0]
-        if DETECTIONS not in {item.path for item in store.client.list_artifacts(run_id, parent)}:
-            return None
-        return Path(store.client.download_artifacts(run_id, DETECTIONS, str(folder)))
+    parent = DETECTIONS.rpartition("/")[0]
+    if DETECTIONS not in {item.path for item in store.client.list_artifacts(run_id, parent)}:
+        return None
+    return Path(store.client.download_artifacts(run_id, DETECTIONS, str(folder)))
 
 
 def find_checkpoint(config: TrackingConfig, candidate: Candidate) -> Path | None:
@@ -111,8 +110,7 @@ def _of_version(config: TrackingConfig, reference: str, wanted: "re.Match[str]")
     if version is None:
         raise ValueError(f"{reference}: {registry.name} has no such version (it has: {known})")
     run_id = version.tags.get("evaluation_run")
-    with registry.store.answering():
-        run = registry.store.find_run(run_id) if run_id else None
+    run = registry.store.find_run(run_id) if run_id else None
     return Candidate(
         reference=reference,
         name=f"version {version.number}",
@@ -124,16 +122,15 @@ def _of_version(config: TrackingConfig, reference: str, wanted: "re.Match[str]")
 
 def _of_run(config: TrackingConfig, reference: str) -> Candidate:
     store = connect(config.experiment)
-    with store.answering():
-        run: Any = store.find_run(reference) if reference.isalnum() else None
-        if run is not None and run.data.tags.get("stage") == "train":
-            evaluated = {"stage": "evaluate", "mlflow.parentRunId": reference}
-            training, run = run, store.find_finished(evaluated)
-            if run is None:
-                raise ValueError(
-                    f"run {reference} ({training.info.run_name}) is a training without a finished"
-                    " evaluation: run `dvc repro evaluate`, or name its checkpoint"
-                )
+    run: Any = store.find_run(reference) if reference.isalnum() else None
+    if run is not None and run.data.tags.get("stage") == "train":
+        evaluated = {"stage": "evaluate", "mlflow.parentRunId": reference}
+        training, run = run, store.find_finished(evaluated)
+        if run is None:
+            raise ValueError(
+                f"run {reference} ({training.info.run_name}) is a training without a finished"
+                " evaluation: run `dvc repro evaluate`, or name its checkpoint"
+            )
     if run is None:
         raise ValueError(
             f"{reference}: neither a file, nor a version of the model (3, @champion), nor a run of"

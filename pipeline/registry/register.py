@@ -22,6 +22,7 @@ from pipeline.workspace.identity import RunIdentity, collect_identity
 from yolov2.config.evaluate import caution
 from yolov2.evaluation.figures import flat_metrics
 from yolov2.files import file_sha256
+from yolov2.runtime.thresholds import thresholds_beside
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,9 @@ def register(config: TrackingConfig) -> Registered:
     scores = read_json(paths.METRICS, "`dvc repro evaluate`")
     export = read_json(paths.EXPORT, "`dvc repro export`")
     sha256 = _graph_hash(export)
+    _check_evaluation()
     send_pending(follow, wait=True)
+    _check_export(config, training)
     identity = collect_identity()
     run_id, model_id = resolve_training_run(config, training, paths.HISTORY, identity)
     evaluated = _evaluated(config, training, scores, identity)
@@ -97,6 +100,30 @@ def _graph_hash(export: Mapping[str, Any]) -> str:
     return found
 
 
+def _check_evaluation() -> None:
+    """The metrics must be of the checkpoint: the thresholds found with them name its file."""
+    if not (paths.BEST.is_file() and paths.THRESHOLDS.is_file()):
+        return  # only what is registered was fetched from DVC's cache
+    if thresholds_beside(paths.BEST) is None:
+        raise ValueError(
+            f"{paths.METRICS} is the evaluation of another training than {paths.TRAINING}: run"
+            " `dvc repro evaluate`"
+        )
+
+
+def _check_export(config: TrackingConfig, training: Mapping[str, Any]) -> None:
+    """The exported graph must be the training's, as far as MLflow knows whose it is."""
+    store, key = connect(config.experiment), str(training["key"])
+    wanted = {"stage": "export", "result": file_sha256(paths.EXPORT)}
+    with store.answering():
+        run = store.find_original(wanted)
+        if run is None or store.find_original(wanted | {"dvc.key": key}) is not None:
+            return
+    raise ValueError(
+        f"{paths.EXPORT} is of another training than {paths.TRAINING}: run `dvc repro export`"
+    )
+
+
 def _evaluated(
     config: TrackingConfig,
     training: Mapping[str, Any],
@@ -106,7 +133,8 @@ def _evaluated(
     """The evaluation's run; made again from the files in a store that does not have it."""
     store, split = connect(config.experiment), str(scores["split"])
     known = {"stage": "evaluate", "result": file_sha256(paths.METRICS)}
-    run = store.find_original(known | {"dvc.key": str(training["key"])})
+    with store.answering():
+        run = store.find_original(known | {"dvc.key": str(training["key"])})
     if run is None:
         settings = dict(training["parameters"])
         settings["evaluate"] = dict(settings.get("evaluate", {})) | {"split": split}

@@ -1,11 +1,11 @@
 """The champion before becomes champion again; no evaluation is needed and no rule asked."""
 
-import getpass
 from datetime import UTC, datetime
 
 from pipeline.params.tracking import TrackingConfig
 from pipeline.registry.aliases import move_champion
 from pipeline.registry.models import CHAMPION, PREVIOUS, Registry
+from pipeline.running.person import person
 from yolov2.config.section import require
 
 
@@ -38,7 +38,7 @@ def rollback(config: TrackingConfig, number: int | None = None, reason: str = ""
     move_champion(registry, target, expected=champion)
     at = datetime.now(UTC).isoformat(timespec="seconds")
     why = f": {reason}" if reason else ""
-    told = f"{at} by {getpass.getuser()}, version {target} is {CHAMPION} again{why}"
+    told = f"{at} by {person()}, version {target} is {CHAMPION} again{why}"
     registry.set_tags(champion, {"rolled_back": told[:5000]})
     return (
         f"version {target} of {registry.name} is the {CHAMPION} again, version {champion} is"

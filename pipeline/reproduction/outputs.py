@@ -1,6 +1,5 @@
 """How far two exported files compute the same, where their bytes differ."""
 
-import hashlib
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,6 +19,7 @@ from yolov2.data.description import read_description
 from yolov2.data.images.reading import letterbox_image, network_input, read_image
 from yolov2.data.table import LabelTables
 from yolov2.export.evidence import spread
+from yolov2.files import file_sha256
 from yolov2.runtime.model_file import OpenedModel, open_model
 
 SAMPLES = 4
@@ -56,7 +56,7 @@ def _kept(
 ) -> Path | None:
     """The very file that the original exported, if it can be had."""
     here = EXPORTED / file
-    if here.is_file() and _is(here, original.exported[name]):
+    if here.is_file() and file_sha256(here) == original.exported[name]:
         return here
     registry = Registry(config)
     version = registry.find("training_run", original.training)
@@ -65,12 +65,7 @@ def _kept(
     found = registry.store.client.get_model_version(registry.name, str(version.number))
     place = model_files(registry.store, str(found.source).rsplit("/", 1)[-1]).get(file)
     fetched = fetch(registry.store, place, folder) if place else None
-    return fetched if fetched and _is(fetched, original.exported[name]) else None
-
-
-def _is(file: Path, sha256: str) -> bool:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest() == sha256
+    return fetched if fetched and file_sha256(fetched) == original.exported[name] else None
 
 
 def _compare(original: Path, repetition: Path, tree: Path) -> tuple[bool, str]:

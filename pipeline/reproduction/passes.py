@@ -66,8 +66,7 @@ def find_source(config: TrackingConfig, reference: str) -> tuple[Source, Pass]:
         TrackingError: the store cannot be used.
     """
     store = connect(config.experiment)
-    with store.answering():
-        run: Any = store.find_run(reference) if reference.isalnum() else None
+    run: Any = store.find_run(reference) if reference.isalnum() else None
     if run is None:
         run_id = find_candidate(config, reference).run_id
         if run_id is None:
@@ -109,9 +108,8 @@ def _pair(store: Store, run: Any) -> tuple[Any, Any]:
 def _related(store: Store, training: Any, stage: str, commit: str) -> Any:
     """The first run of ``stage`` below a training, of the same commit if there is one."""
     below = {"stage": stage, "mlflow.parentRunId": str(training.info.run_id)}
-    with store.answering():
-        same = store.find_finished(below | {"git.commit": commit}, oldest=True)
-        return same or store.find_finished(below, oldest=True)
+    same = store.find_finished(below | {"git.commit": commit}, oldest=True)
+    return same or store.find_finished(below, oldest=True)
 
 
 def _commit(run: Any) -> str:
@@ -206,7 +204,7 @@ def _json(store: Store, run_id: str, path: str) -> dict[str, Any]:
 def read_artifact(store: Store, run_id: str, path: str) -> bytes | None:
     """A file of a run; None if it has none at ``path``."""
     parent = path.rpartition("/")[0] or None
-    with store.answering(), tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
         if path not in {item.path for item in store.client.list_artifacts(run_id, parent)}:
             return None
         return Path(store.client.download_artifacts(run_id, path, folder)).read_bytes()

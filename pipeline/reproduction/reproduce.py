@@ -141,17 +141,15 @@ def _runs(store: Store, tree: Path) -> tuple[Any, Any]:
         named = [
             read_json(file, "the repetition")["run_id"] if file.is_file() else None for file in old
         ]
-        with store.answering():
-            found = [store.client.get_run(run_id) if run_id else None for run_id in named]
+        found = [store.client.get_run(run_id) if run_id else None for run_id in named]
         return found[0], found[1]
     key = {"dvc.key": str(read_json(tree / paths.TRAINING, "the repetition")["key"])}
-    with store.answering():
-        training = store.find_finished({"stage": "train", **key})
-        result = tree / paths.METRICS
-        evaluation = (
-            store.find_finished({"stage": "evaluate", "result": file_sha256(result), **key})
-            if result.is_file()
-            else None
-        )
+    training = store.find_finished({"stage": "train", **key})
+    result = tree / paths.METRICS
+    evaluation = (
+        store.find_finished({"stage": "evaluate", "result": file_sha256(result), **key})
+        if result.is_file()
+        else None
+    )
     require(training is not None, "the repetition's training has not reached the store: see above")
     return training, evaluation

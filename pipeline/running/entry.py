@@ -7,7 +7,7 @@ its failure (``pipeline/running/failure.py``).
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from pipeline.running import failure
@@ -30,8 +30,10 @@ RECORD_VARIABLE = "PIPELINE_FAILURE_RECORD"
 """The same for a command that a flow starts without DVC."""
 
 
-def run_stage(main: Callable[[], int | None]) -> None:
+def run_stage(main: Callable[[], int | None], *, options: bool = True) -> None:
     """Run ``main`` and leave the process with its exit status.
+
+    A program without ``options`` refuses any: who asks a stage for ``--help`` wants no training.
 
     ``ValueError`` and ``OSError`` are what a person can cause: printed as one line, status 1.
     Ctrl-C ends with 130 and SIGTERM with 143, both after the open files, runs and locks were
@@ -40,6 +42,8 @@ def run_stage(main: Callable[[], int | None]) -> None:
     for name, value in TELEMETRY_OFF.items():
         os.environ.setdefault(name, value)
     try:
+        if not options:
+            _refuse(sys.argv[1:])
         with terminable(), recorded(_recorded_as()):
             status = main() or 0
     except (ValueError, OSError) as error:
@@ -54,6 +58,14 @@ def run_stage(main: Callable[[], int | None]) -> None:
         _say("terminated", error)
         status = 143
     sys.exit(status)
+
+
+def _refuse(arguments: Sequence[str]) -> None:
+    if arguments:
+        raise ValueError(
+            f"a stage takes no arguments ({arguments[0]}): what it does is said in params.yaml, and"
+            " `pipeline --help` lists the commands for people"
+        )
 
 
 def _recorded_as() -> str | None:

@@ -38,7 +38,7 @@ def report(name: str) -> None:
     table.to_csv(folder / "trials.csv", index=False)
     files = [folder / "trials.csv", *_pictures(study, folder)]
     _tell_mlflow(study, files)
-    print(table.drop(columns="run").to_string(index=False, na_rep="-"))
+    print(table.drop(columns=["run", "key"]).to_string(index=False, na_rep="-"))
     best = sweeps.best(study)
     if best is not None:
         print(f"pages in {folder}")
@@ -87,11 +87,12 @@ def _tell_mlflow(study: "Study", files: Sequence[Path]) -> None:
     name = study.study_name
     store = connect(config.experiment)
     for row in sweeps.table(study):
-        with store.answering():
-            known = row["run"] and store.find_run(str(row["run"]))
-        if known:
+        known = store.find_run(str(row["run"])) if row["run"] else None
+        if known is None and row["key"]:
+            known = store.find_any({"stage": "train", "dvc.key": str(row["key"])})
+        if known is not None:
             marks = {"sweep.trial": str(row["trial"]), "sweep.state": str(row["state"])}
-            store.set_tags(str(row["run"]), {"sweep": name} | marks)
+            store.set_tags(str(known.info.run_id), {"sweep": name} | marks)
     best, answers = sweeps.best(study), sweeps.counted(study)
     if best is None or study.user_attrs.get(REPORTED) == answers:
         return

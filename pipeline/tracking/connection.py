@@ -3,12 +3,12 @@
 import logging
 import os
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pipeline.running.entry import TELEMETRY_OFF
 from pipeline.tracking import address
 from pipeline.tracking.address import TrackingError
-from pipeline.tracking.store import Store
+from pipeline.tracking.store import AnsweringClient, Store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -49,7 +49,8 @@ def connect(experiment: str) -> Store:
             experiment_id = _experiment(client, experiment, uri)
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise address.unusable(uri, error) from error
-    return Store(client=client, uri=uri, experiment_id=experiment_id)
+    own = cast("MlflowClient", AnsweringClient(client, uri))
+    return Store(client=own, uri=uri, experiment_id=experiment_id)
 
 
 def _make(uri: str) -> None:

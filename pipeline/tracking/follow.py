@@ -89,7 +89,7 @@ def _follow(recording: Recording) -> None:
             time.sleep(POLL)
         run.status = recording.ended() or "KILLED"
         if preview:
-            _await(preview)
+            _await(preview, PREVIEW_SECONDS if run.status == "FINISHED" else 0.0)
         _finish(recording.folder.parent, run, delivery)
     recording.sent(run.run_id)
 
@@ -129,12 +129,16 @@ def _preview(recording: Recording) -> "subprocess.Popen[bytes] | None":
     return subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
 
-def _await(preview: "subprocess.Popen[bytes]") -> None:
-    """A training that was shorter than the drawing waits for it, but not for ever."""
+def _await(preview: "subprocess.Popen[bytes]", seconds: float) -> None:
+    """A training that was shorter than the drawing waits for it, but not for ever.
+
+    One that is to end does not: whoever ends it gives all of its processes half a minute.
+    """
     try:
-        preview.wait(PREVIEW_SECONDS)
+        preview.wait(seconds)
     except subprocess.TimeoutExpired:
         preview.kill()
+        preview.wait()
 
 
 def _draw_curves(folder: Path) -> None:

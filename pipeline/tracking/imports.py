@@ -3,7 +3,6 @@
 A second import of the same folder adds nothing.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from pipeline.tracking.runs import log_evaluation, open_training_run
 from pipeline.tracking.training import WEIGHTS_TAG
 from pipeline.workspace.identity import RunIdentity
 from yolov2.evaluation.figures import flat_metrics
+from yolov2.files import file_sha256
 from yolov2.runs.folder import (
     BEST,
     ENVIRONMENT,
@@ -85,7 +85,7 @@ def _import_evaluation(
     config: TrackingConfig, folder: Path, training: Mapping[str, Any], identity: RunIdentity
 ) -> str:
     scores = read_json(folder / METRICS, "`yolov2 evaluate`")
-    digest = hashlib.sha256((folder / METRICS).read_bytes()).hexdigest()
+    digest = file_sha256(folder / METRICS)
     marks = {"imported": "true", "imported.metrics": digest, "imported.run_id": training["run_id"]}
     known = connect(config.experiment).find_finished(marks)
     if known is not None:

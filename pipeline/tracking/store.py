@@ -6,9 +6,10 @@ All of it goes through a client that knows its address, never through MLflow's a
 import json
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,38 @@ TimedRow = tuple[int, Mapping[str, float], int]
 def now() -> int:
     """Milliseconds since the epoch."""
     return int(time.time() * 1000)
+
+
+class AnsweringClient:
+    """MLflow's client, of which whatever goes wrong with the store is a ``TrackingError``.
+
+    The boundary to MLflow: no caller has to know its errors, SQLAlchemy's or a socket's.
+    """
+
+    def __init__(self, client: "MlflowClient", uri: str) -> None:
+        self._client, self._uri = client, uri
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method: Callable[..., Any] = getattr(self._client, name)
+
+        @wraps(method)
+        def call(*arguments: Any, **more: Any) -> Any:
+            with answering(self._uri):
+                return method(*arguments, **more)
+
+        return call
+
+
+@contextmanager
+def answering(uri: str) -> Iterator[None]:
+    """What goes wrong with the store inside, as ``TrackingError``."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise address.unusable(uri, error) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,13 +165,8 @@ class Store:
     @contextmanager
     def answering(self) -> Iterator[None]:
         """What goes wrong with the store inside, as ``TrackingError``."""
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-
-        try:
+        with answering(self.uri):
             yield
-        except (MlflowException, SQLAlchemyError, OSError) as error:
-            raise address.unusable(self.uri, error) from error
 
     def log_parameters(self, run: "Run", settings: Mapping[str, str]) -> None:
         """Parameters of a run; MLflow never changes one, so another value becomes a tag."""

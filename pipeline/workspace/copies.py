@@ -7,7 +7,6 @@ lies in ``.dvc/tmp``, as DVC's own experiments do: on the disk of the cache, ign
 import fcntl
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from configparser import ConfigParser
 from contextlib import contextmanager, suppress
@@ -20,6 +19,7 @@ from urllib.parse import urlsplit
 from ruamel.yaml import YAML
 
 from pipeline.paths import PARAMS
+from pipeline.workspace.git import git
 from yolov2.termination import undisturbed
 
 COPIES = Path(".dvc/tmp/copies")
@@ -42,8 +42,8 @@ def past_tree(root: Path, commit: str, patch: bytes, *, keep: bool = False) -> I
     Raises:
         ValueError: no git repository, no such commit in it, or the patch does not apply.
     """
-    top = Path(_git(root, "rev-parse", "--show-toplevel").strip())
-    prefix = _git(root, "rev-parse", "--show-prefix").strip()
+    top = Path(git(root, "rev-parse", "--show-toplevel").strip())
+    prefix = git(root, "rev-parse", "--show-prefix").strip()
     _require_commit(root, commit)
     place = root / COPIES
     place.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def past_tree(root: Path, commit: str, patch: bytes, *, keep: bool = False) -> I
     with (room / _IN_USE).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            _git(top, "worktree", "add", "--detach", str(tree), commit)
+            git(top, "worktree", "add", "--detach", str(tree), commit)
             _apply(tree, patch)
             yield PastTree(root=tree / prefix, of=root)
         finally:
@@ -64,7 +64,7 @@ def past_tree(root: Path, commit: str, patch: bytes, *, keep: bool = False) -> I
             else:
                 with undisturbed():
                     shutil.rmtree(room, ignore_errors=True)
-                    _git(top, "worktree", "prune")
+                    git(top, "worktree", "prune")
 
 
 def _remove_abandoned(place: Path, top: Path) -> None:
@@ -74,7 +74,7 @@ def _remove_abandoned(place: Path, top: Path) -> None:
         with suppress(FileNotFoundError, BlockingIOError), file.open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(file.parent, ignore_errors=True)
-            _git(top, "worktree", "prune")
+            git(top, "worktree", "prune")
 
 
 def share_dvc(tree: PastTree, cache: Path) -> None:
@@ -167,7 +167,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 def _require_commit(root: Path, commit: str) -> None:
     try:
-        _git(root, "cat-file", "-e", f"{commit}^{{commit}}")
+        git(root, "cat-file", "-e", f"{commit}^{{commit}}")
     except ValueError:
         raise ValueError(
             f"the run's commit {commit} is not in this clone: get it with `git fetch --all` (or"
@@ -181,17 +181,6 @@ def _apply(tree: Path, patch: bytes) -> None:
     file = tree.parent / "uncommitted.patch"
     file.write_bytes(patch)
     try:
-        _git(tree, "apply", "--whitespace=nowarn", str(file))
+        git(tree, "apply", "--whitespace=nowarn", str(file))
     except ValueError as error:
         raise ValueError(f"the run's patch does not apply to its commit: {error}") from None
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    try:
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True)
-    except FileNotFoundError:
-        raise ValueError("git is not installed: a run's code comes from its repository") from None
-    if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip() or "no reason given"
-        raise ValueError(f"`git {' '.join(arguments)}` failed: {said}")
-    return done.stdout.decode(errors="surrogateescape")

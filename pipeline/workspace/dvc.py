@@ -15,9 +15,33 @@ def dvc(folder: Path, environment: Mapping[str, str], *arguments: str) -> str:
     """What ``dvc ARGUMENTS`` prints in ``folder``.
 
     Raises:
-        ValueError: it failed; the last line of its complaint.
+        ValueError: it failed; its own words.
     """
-    return output([sys.executable, "-m", "dvc", *arguments], folder, environment)
+    done = attempt(folder, environment, *arguments)
+    if done.returncode != 0:
+        raise ValueError(f"`dvc {' '.join(arguments)}` in {folder} failed: {complaint(done)}")
+    return done.stdout
+
+
+def attempt(
+    folder: Path, environment: Mapping[str, str], *arguments: str
+) -> "subprocess.CompletedProcess[str]":
+    """The same, when a failure is an answer, too."""
+    return subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments],
+        cwd=folder,
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+
+
+def complaint(done: "subprocess.CompletedProcess[str]") -> str:
+    """DVC's error, else the last line that it has said."""
+    said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    errors = [line.removeprefix("ERROR: ") for line in said if line.startswith("ERROR: ")]
+    return (errors or said[-1:] or ["no reason given"])[0]
 
 
 def output(command: list[str], folder: Path, environment: Mapping[str, str]) -> str:

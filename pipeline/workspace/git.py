@@ -1,4 +1,4 @@
-"""What git knows of the work tree: commit, branch, and the changes that are not committed."""
+"""Git, run as a program; what it knows of the work tree: commit, branch, what is not committed."""
 
 import os
 import shutil
@@ -27,16 +27,16 @@ class WorkTree:
 
 def read_work_tree() -> WorkTree:
     """Commit, branch and patch of the current folder's repository."""
-    commit = _git("rev-parse", "HEAD")
+    commit = ask_git("rev-parse", "HEAD")
     if commit is None:
         return WorkTree()
-    branch = _git("branch", "--show-current")
+    branch = ask_git("branch", "--show-current")
     return WorkTree(commit=commit.strip(), branch=(branch or "").strip() or None, patch=_patch())
 
 
 def _patch() -> str:
     """Tracked changes and new files as one patch that git can apply."""
-    listed = _git("ls-files", "--others", "--exclude-standard", "-z", ":/") or ""
+    listed = ask_git("ls-files", "--others", "--exclude-standard", "-z", ":/") or ""
     new = [n for n in listed.split("\0") if n and not n.endswith("/") and Path(n).is_file()]
     new = [name for name in new if Path(name).name != "dvc.lock"]
     kept = _within_limits(new)
@@ -44,13 +44,13 @@ def _patch() -> str:
     with tempfile.TemporaryDirectory() as folder:
         # a copy of the index, so that new files show in the diff and the real one is untouched
         index = Path(folder) / "index"
-        real = Path((_git("rev-parse", "--git-path", "index") or "").strip())
+        real = Path((ask_git("rev-parse", "--git-path", "index") or "").strip())
         if real.is_file():
             shutil.copyfile(real, index)
         if kept:
-            _git("add", "--intent-to-add", "--", *kept, index=index)
+            ask_git("add", "--intent-to-add", "--", *kept, index=index)
         exclude = ":(top,exclude,glob)**/dvc.lock"
-        diff = _git("diff", "HEAD", "--binary", "--", ":/", exclude, index=index) or ""
+        diff = ask_git("diff", "HEAD", "--binary", "--", ":/", exclude, index=index) or ""
     return "".join(notes) + diff
 
 
@@ -66,8 +66,8 @@ def _within_limits(names: list[str]) -> set[str]:
     return kept
 
 
-def _git(*arguments: str, index: Path | None = None) -> str | None:
-    """Output of a git command; None without git, outside a repository, before a commit."""
+def ask_git(*arguments: str, index: Path | None = None) -> str | None:
+    """What git prints; None where it has no answer: no git, no repository, before a commit."""
     environment = os.environ | ({"GIT_INDEX_FILE": str(index)} if index else {})
     try:
         done = subprocess.run(["git", *arguments], capture_output=True, env=environment)
@@ -75,3 +75,19 @@ def _git(*arguments: str, index: Path | None = None) -> str | None:
         return None
     # surrogates keep bytes that are not UTF-8 (a patch of a Latin-1 file) until they are written
     return done.stdout.decode(errors="surrogateescape") if done.returncode == 0 else None
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """What ``git ARGUMENTS`` prints in ``folder``.
+
+    Raises:
+        ValueError: it failed, or there is no git; its own words.
+    """
+    try:
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True)
+    except FileNotFoundError:
+        raise ValueError("git is not installed: a run's code comes from its repository") from None
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").strip() or "no reason given"
+        raise ValueError(f"`git {' '.join(arguments)}` failed: {said}")
+    return done.stdout.decode(errors="surrogateescape")

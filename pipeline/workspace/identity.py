@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.paths import DATASET, PARAMS
-from pipeline.running.invocation import current_invocation
+from pipeline.running.processes import current_invocation
 from pipeline.workspace.dvc_files import (
     DVC_LOCK,
     UNKNOWN,
@@ -27,6 +27,7 @@ from pipeline.workspace.dvc_files import (
     locked_digests,
 )
 from pipeline.workspace.git import read_work_tree
+from yolov2.files import file_sha256
 
 REQUIREMENTS = Path("requirements.lock")
 
@@ -102,14 +103,14 @@ def collect_identity(stage: str | None = None) -> RunIdentity:
         git_branch=tree.branch,
         patch=tree.patch,
         dvc_experiment=os.environ.get("DVC_EXP_NAME") or None,
-        dvc_lock=_file_hash(DVC_LOCK, "sha256") if DVC_LOCK.exists() else None,
+        dvc_lock=file_sha256(DVC_LOCK) if DVC_LOCK.exists() else None,
         data_digest=digest,
         data=table,
         dependencies=_stage_dependencies(stage or os.environ.get("DVC_STAGE")),
         versions={"python": platform.python_version()} | _packages(),
         hardware=hardware_here(),
         command=shlex.join(sys.orig_argv),
-        requirements_lock=_file_hash(REQUIREMENTS, "sha256") if REQUIREMENTS.exists() else None,
+        requirements_lock=file_sha256(REQUIREMENTS) if REQUIREMENTS.exists() else None,
         files={path.name: _text(path) for path in (DVC_LOCK, PARAMS) if path.exists()},
         reproduces=os.environ.get(REPRODUCES) or None,
         invocation=current_invocation(),
@@ -131,14 +132,11 @@ def _stage_dependencies(stage: str | None) -> dict[str, str]:
     }
 
 
-def _file_hash(path: Path, algorithm: str) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
-
-
 def _packages() -> dict[str, str]:
-    """Name -> version of every installed distribution."""
-    found = {str(d.metadata["Name"]).lower(): d.version for d in distributions() if d.metadata}
+    """Name -> version of every installed distribution; of two the one that is imported."""
+    found: dict[str, str] = {}
+    for each in filter(lambda one: one.metadata, distributions()):
+        found.setdefault(str(each.metadata["Name"]).lower(), each.version)
     return dict(sorted(found.items()))
 
 

@@ -3,9 +3,10 @@
 Git is asked for what it tracks; the run records are DVC's outputs and come from its cache.
 """
 
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from pipeline.workspace.git import ask_git
 
 SHORT = 8
 """Characters of a digest that people are shown."""
@@ -21,7 +22,7 @@ class Place:
         """A file's content, None where there is none."""
         if self.commit is None:
             return path.read_text(encoding="utf-8") if path.is_file() else None
-        return _git("show", f"{self.commit}:./{path}")
+        return ask_git("show", f"{self.commit}:./{path}")
 
     def output(self, path: Path) -> str | None:
         """The content of a file that DVC keeps, None where neither cache nor remote has it."""
@@ -29,7 +30,7 @@ class Place:
             return self.text(path)
         import dvc.api
 
-        prefix = (_git("rev-parse", "--show-prefix") or "").strip()
+        prefix = (ask_git("rev-parse", "--show-prefix") or "").strip()
         files = dvc.api.DVCFileSystem(rev=self.commit)
         try:
             return str(files.read_text(f"/{prefix}{path.as_posix()}"))
@@ -45,10 +46,10 @@ def place(rev: str | None) -> Place:
     """
     if rev is None:
         return Place()
-    commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}")
+    commit = ask_git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}")
     if commit:
         return Place(commit=commit.strip())
-    listed = _git("for-each-ref", "--format=%(objectname) %(refname)", "refs/exps") or ""
+    listed = ask_git("for-each-ref", "--format=%(objectname) %(refname)", "refs/exps") or ""
     refs = [line.split(" ", 1) for line in listed.splitlines()]
     found = sorted({commit for commit, ref in refs if ref.rpartition("/")[2] == rev})
     if len(found) != 1:
@@ -56,12 +57,3 @@ def place(rev: str | None) -> Place:
         what = several if found else "neither a commit nor an experiment"
         raise ValueError(f"{rev}: {what}; `dvc exp list -A` names the experiments of all commits")
     return Place(commit=found[0])
-
-
-def _git(*arguments: str) -> str | None:
-    """What git prints, None where it fails or there is none."""
-    try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return None
-    return done.stdout if done.returncode == 0 else None

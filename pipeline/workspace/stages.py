@@ -6,8 +6,6 @@
 import hashlib
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from pipeline import paths
+from pipeline.workspace.dvc import attempt, complaint
 from pipeline.workspace.revision import SHORT, Place
 
 RECORDS = {"train": paths.TRAINING, "evaluate": paths.METRICS, "export": paths.EXPORT}
@@ -158,14 +157,9 @@ def _changed() -> dict[str, Any]:
     Raises:
         ValueError: it cannot tell, as while another DVC command holds the repository's lock.
     """
-    command = [sys.executable, "-m", "dvc", "status", "--json"]
-    own = {"DVC_NO_ANALYTICS": "1"}
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=os.environ | own
-    )
+    done = attempt(Path(), os.environ | {"DVC_NO_ANALYTICS": "1"}, "status", "--json")
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no reason given"]
-        raise ValueError(f"`dvc status` failed: {lines[0]}; try again when no stage runs")
+        raise ValueError(f"`dvc status` failed: {complaint(done)}; try again when no stage runs")
     told = [line for line in done.stdout.splitlines() if line.startswith("{")]
     return dict(json.loads(told[-1])) if told else {}
 

@@ -1,13 +1,13 @@
 """Files that ``.dvc`` files track: brought back into a work tree, or named where they are lost."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+
+from pipeline.workspace.dvc import attempt, complaint
 
 PLACES = ("files/md5", "")
 """Where DVC's cache keeps objects: since version 3, and before."""
@@ -27,13 +27,13 @@ def restore(root: Path, cache: Path, environment: Mapping[str, str]) -> None:
     absent = [file for file in tracked if missing_of(root, file, cache)]
     said = ""
     if absent:  # a remote may have it; without one DVC says so, and what is missing is told below
-        said = _dvc(root, environment, "pull", "--force", *map(str, absent))[1]
+        said = complaint(attempt(root, environment, "pull", "--force", *map(str, absent)))
     lost = [name for file in absent for name in missing_of(root, file, cache)]
     if lost:
         raise ValueError(_lost(lost, said))
-    status, said = _dvc(root, environment, "checkout", "--force", *map(str, tracked))
-    if status != 0:
-        raise ValueError(f"`dvc checkout` of the run's data failed: {said}")
+    done = attempt(root, environment, "checkout", "--force", *map(str, tracked))
+    if done.returncode != 0:
+        raise ValueError(f"`dvc checkout` of the run's data failed: {complaint(done)}")
 
 
 def missing_of(root: Path, dvc_file: Path, cache: Path) -> list[str]:
@@ -74,18 +74,3 @@ def _lost(names: list[str], said: str) -> str:
         f" {', '.join(names[:SHOWN])}{more}. Put them into the remote from a machine that has"
         f" them (`dvc push`), or restore the cache from a backup (`dvc pull` said: {said})"
     )
-
-
-def _dvc(root: Path, environment: Mapping[str, str], *arguments: str) -> tuple[int, str]:
-    """Exit status of a DVC command, and its error, else the last line that it said."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments],
-        cwd=root,
-        env=dict(environment),
-        capture_output=True,
-        text=True,
-        errors="replace",
-    )
-    said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-    errors = [line for line in said if line.startswith("ERROR: ")]
-    return done.returncode, (errors or said[-1:] or ["nothing"])[0]

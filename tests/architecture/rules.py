@@ -38,7 +38,6 @@ ROOMS = COMPARED | {
     "pipeline.data",
     "pipeline.drift",
     "pipeline.sweep",
-    "deploy",
 }
 OVERVIEW = ROOMS | {"pipeline.overview"}
 
@@ -176,6 +175,29 @@ def dangling_imports(tree: Tree) -> list[str]:
         for statement in tree.imports
         if statement.target.split(".")[0] in PACKAGES and statement.target not in tree.files
     ]
+
+
+def idle_programs(tree: Tree) -> list[str]:
+    """Modules of ours that are started as ``python -m MODULE`` and would do nothing."""
+    found = []
+    for module, path in sorted(tree.files.items()):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for name in _started(node):
+                ran = f"{name}.__main__" if f"{name}.__main__" in tree.files else name
+                file = tree.files.get(ran)
+                if file is None or '__name__ == "__main__"' not in file.read_text(encoding="utf-8"):
+                    line = getattr(node, "lineno", 0)
+                    found.append(f"{tree.relative(module)}:{line}: {name} is no program")
+    return found
+
+
+def _started(node: ast.AST) -> list[str]:
+    """What of ours stands after ``-m`` in a list of words."""
+    if not isinstance(node, ast.List):
+        return []
+    words = [word.value if isinstance(word, ast.Constant) else None for word in node.elts]
+    after = [words[i + 1] for i, word in enumerate(words[:-1]) if word == "-m"]
+    return [name for name in after if isinstance(name, str) and name.split(".")[0] in PACKAGES]
 
 
 def import_cycles(tree: Tree) -> list[str]:

@@ -64,10 +64,16 @@ print("trained")
 
 COMMAND = """\
 import runpy, sys
-name = sys.argv.pop(1)
-runpy.run_path(f"fakes/{name}.py", run_name="__main__")
+from pathlib import Path
+fake = Path("fakes", f"{sys.argv[1]}.py")
+if fake.exists():
+    del sys.argv[1]
+    runpy.run_path(str(fake), run_name="__main__")
+else:
+    from pipeline.cli import main
+    main()
 """
-"""Stands for the command ``pipeline``: each of its words is a program in ``fakes``."""
+"""Stands for the command ``pipeline``: words that are a program in ``fakes`` run that one."""
 
 REGISTER = """\
 import json, sys

@@ -28,7 +28,7 @@ folder = Path(os.environ.get("DVC_ROOT", ".")) / "checkpoints" / key
 folder.mkdir(parents=True, exist_ok=True)
 recording = folder / "recording"
 recording.mkdir(exist_ok=True)
-start = {"identity": {"invocation": os.environ["PIPELINE_INVOCATION"]}}
+start = {"key": key, "identity": {"invocation": os.environ["PIPELINE_INVOCATION"]}}
 for name, content in (("start", start), ("run", {"run_id": key}), ("sent", {})):
     (recording / f"{name}.json").write_text(json.dumps(content))
 print("with", lr, flush=True)

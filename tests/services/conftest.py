@@ -66,7 +66,7 @@ def copy(deployment: Deployment, tmp_path: Path) -> Path:
     folder.mkdir()
     packages(folder)
     outs = [paths.ONNX, paths.BEST, paths.EXPORT, paths.VALIDATION, paths.DATASET]
-    outs += [paths.TRAIN_RUN, paths.EVALUATE_RUN]
+    outs += [paths.TRAINING, paths.THRESHOLDS]
     stage = {
         "cmd": "python work.py",
         "deps": ["work.py", "scale.txt"],

@@ -96,7 +96,7 @@ def test_store_that_refuses_names_no_password(
         "PIPELINE_SWEEPS": deployment.postgres.uri("mlflow", "pg8000", "sweeps"),  # not its own
     }
     done = subprocess.run(
-        ["python", "-m", "pipeline.sweep.report", "any"],
+        ["python", "-m", "pipeline", "sweep", "any"],
         cwd=copy,
         env=wrong,
         capture_output=True,

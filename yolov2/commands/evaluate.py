@@ -180,10 +180,11 @@ def _write(
 def _write_thresholds(evaluation: "Evaluation", folder: Path, model: "OpenedModel | None") -> None:
     """The best thresholds, with the hash of the model file that they belong to, if it is known."""
     from yolov2.evaluation.thresholds import best_thresholds, write_thresholds
-    from yolov2.runtime.thresholds import THRESHOLDS, file_hash
+    from yolov2.files import file_sha256
+    from yolov2.runtime.thresholds import THRESHOLDS
 
     best = best_thresholds(evaluation.matches, evaluation.class_names)
-    weights = None if model is None else file_hash(model.path)
+    weights = None if model is None else file_sha256(model.path)
     write_thresholds(folder / THRESHOLDS, best, evaluation.split, weights)
 
 

@@ -53,7 +53,11 @@ class ValidateConfig(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class AnchorsConfig(Section):
-    """Where the anchors come from: clustered on the training boxes, darknet's, or given."""
+    """Where the anchors come from: clustered on the training boxes, darknet's, or given.
+
+    ``k`` anchors are clustered, the best of ``restarts`` random starts by ``seed``. ``default``
+    are darknet's for COCO; ``given`` holds pairs of width and height in grid cells of 32 pixels.
+    """
 
     method: Literal["kmeans", "default", "given"] = "kmeans"
     k: int = 5

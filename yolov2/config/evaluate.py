@@ -17,7 +17,10 @@ OPTIMISTIC = {
 class EvaluateConfig(Section):
     """Which split is scored, and the thresholds of the reported average precision.
 
-    ``resamples`` of the images by ``seed`` give the confidence intervals; 0: none are computed.
+    A detection counts above ``conf_threshold``; of two boxes of a class that overlap by more than
+    ``nms_threshold`` the weaker one goes; an image has ``max_detections`` at most.
+    ``resamples`` of the images by ``seed`` give the confidence intervals of AP and AP50; 0: none
+    are computed. ``pictures`` is how many of the best and worst images are drawn.
     """
 
     split: Literal["train", "val", "test"] = "test"

@@ -12,6 +12,9 @@ from yolov2.config.section import Section, require, require_between
 class LossConfig(Section):
     """Weights of the loss terms and the rules of the targets.
 
+    ``lambda_coord``, ``lambda_noobj`` (objectness where there is no object) and ``lambda_class``
+    are the weights; what overlaps an object by more than ``ignore_iou`` counts as neither object
+    nor none. ``objectness_target`` is 1 where there is an object, or the predicted box's IoU.
     ``label_smoothing`` takes this share of the class target away from the box's class and
     spreads it evenly over all classes.
     """
@@ -81,14 +84,19 @@ class TrainConfig(Section):
     Over the first ``warmup_epochs`` the learning rate rises linearly from zero. Then, with
     ``lr_schedule: steps``, it is multiplied by ``lr_gamma`` after each of the epochs
     ``lr_steps``; with ``linear`` it falls in a straight line and with ``cosine`` in half a
-    cosine to ``lr_final`` times ``lr`` at the end. ``momentum`` is AdamW's first beta.
-    ``clip_norm`` bounds the norm of the gradient; 0 leaves it as it is.
+    cosine to ``lr_final`` times ``lr`` at the end. ``momentum`` is AdamW's first beta;
+    ``weight_decay`` leaves norms and biases alone. ``clip_norm`` bounds the norm of the gradient;
+    0 leaves it as it is.
 
     ``ema_decay`` above 0 keeps a moving average of the weights, which is what is validated and
     kept. ``patience`` ends the training after so many epochs without a better AP (0: never).
 
     ``amp`` computes the network in bfloat16 or float16, weights and loss stay float32; ``auto``
-    takes what the hardware has. ``tf32`` allows CUDA cards to round float32 products.
+    takes what the hardware has. ``tf32`` allows CUDA cards to round float32 products,
+    ``channels_last`` is a memory layout, ``compile`` is ``torch.compile``.
+
+    ``validate_every`` is the number of epochs between two measurements on the val split. The same
+    ``seed`` gives the same weights on the same kind of processor with as many threads and devices.
     """
 
     epochs: int = 160

@@ -5,9 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from yolov2.network.device import resolve_device
+from yolov2.network.device import resolve_device, use_threads
 from yolov2.runs import folder as run_folder
 from yolov2.runs.durable import DurableTraining
 from yolov2.runs.folder import HASHES
@@ -43,8 +41,7 @@ def train_run(
         OSError: a file cannot be written.
     """
     device = resolve_device(inputs.machine.device)
-    if inputs.machine.threads:
-        torch.set_num_threads(inputs.machine.threads)
+    use_threads(inputs.machine.threads)
     with joined(device) as world:
         run = DurableTraining(inputs, folder, world, inputs.fingerprint(code), about or {})
         if world.is_main:

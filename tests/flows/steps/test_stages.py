@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
 from flows.steps.commands import StageError, Workplace, run, stage_environment
 from flows.steps.stages import reproduce, stage_names, stale
@@ -155,6 +156,28 @@ def test_what_is_stale_is_named(workspace: Path) -> None:
         assert stale(place) == []
 
 
+def test_what_lies_behind_links_is_looked_at_when_nothing_else_is_stale(workspace: Path) -> None:
+    document = yaml.safe_load((workspace / "dvc.yaml").read_text())
+    document["stages"]["links"] = {
+        "cmd": "cat digits.txt behind.txt > links.txt",
+        "always_changed": True,
+        "deps": ["digits.txt"],  # as the real one: of a data set that a stage has yet to make
+        "outs": ["links.txt"],
+    }
+    document["stages"]["train"]["deps"].append("links.txt")
+    (workspace / "dvc.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    behind = workspace / "behind.txt"
+    behind.write_text("a")
+    with sole_pipeline(workspace) as lock:
+        place = Workplace(root=workspace, lock=lock, emit=print)
+        assert set(stale(place)) == {"digits", "links", "train"}
+        for stage in ("digits", "links", "train"):
+            reproduce(place, stage)
+        assert stale(place) == []
+        behind.write_text("b")  # which DVC does not see
+        assert stale(place) == ["train"]
+
+
 def test_time_limit_ends_a_command(tmp_path: Path) -> None:
     program = "import time; print('begun', flush=True); time.sleep(600)"
     with sole_pipeline(tmp_path) as lock:
@@ -165,8 +188,6 @@ def test_time_limit_ends_a_command(tmp_path: Path) -> None:
 
 
 def test_order_in_our_dvc_yaml_is_one_in_which_stages_can_run() -> None:
-    import yaml
-
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     later: set[str] = set()
     for stage in reversed(stage_names(ROOT)):

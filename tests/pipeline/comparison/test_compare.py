@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import paths
-from pipeline.comparison import compare
+from pipeline import cli, paths
 from pipeline.params.schema import load
 from pipeline.tracking.runs import log_evaluation
 from pipeline.workspace.identity import RunIdentity
@@ -77,7 +76,7 @@ def test_checkpoint_against_itself_is_identical(
     workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = checkpoint("one", seed=1)
-    compare.main([str(path), str(path), "--resamples", "20"])
+    cli.run(["compare", str(path), str(path), "--resamples", "20"])
     assert "identical, val AP" in capsys.readouterr().out
     (report,) = Path("reports/compare").rglob("comparison.json")
     content = json.loads(report.read_text())
@@ -91,7 +90,7 @@ def test_runs_are_compared_by_the_detections_they_left(
 ) -> None:
     blind = leave_evaluation(data(), 0.25, found=False)
     perfect = leave_evaluation(data(), 0.5, found=True)
-    compare.main([blind, perfect, "--resamples", "50"])
+    cli.run(["compare", blind, perfect, "--resamples", "50"])
     line = capsys.readouterr().out.splitlines()[0]
     assert line.endswith(
         "B is better; val AP 0.0000 -> 1.0000, +1.0000 (95 % interval +1.0000 to +1.0000)"
@@ -124,7 +123,7 @@ def test_several_runs_a_side_cover_the_seeds(
 ) -> None:
     blind = leave_evaluation(data(), 0.25, found=False)
     perfect = leave_evaluation(data(), 0.5, found=True)
-    compare.main([f"{blind},{perfect}", f"{perfect},{blind}", "--resamples", "100"])
+    cli.run(["compare", f"{blind},{perfect}", f"{perfect},{blind}", "--resamples", "100"])
     assert "no difference shown; val AP 0.5000 -> 0.5000" in capsys.readouterr().out
     (report,) = Path("reports/compare").rglob("comparison.json")
     assert json.loads(report.read_text())["covers_seeds"] is True
@@ -138,7 +137,7 @@ def test_run_on_other_data_needs_its_checkpoint(workspace: Path) -> None:
         paths.ARTIFACTS
     )
     with pytest.raises(ValueError, match="was not evaluated on the data of this work space"):
-        compare.main([run_id, run_id])
+        cli.run(["compare", run_id, run_id])
 
 
 @pytest.mark.parametrize(
@@ -157,7 +156,7 @@ def test_run_on_other_data_needs_its_checkpoint(workspace: Path) -> None:
 )
 def test_what_does_not_exist_is_named(workspace: Path, name: str, expected: str) -> None:
     with pytest.raises(ValueError, match=expected):
-        compare.main([name, name])
+        cli.run(["compare", name, name])
 
 
 def test_detections_by_other_thresholds_are_not_compared(workspace: Path) -> None:
@@ -166,33 +165,33 @@ def test_detections_by_other_thresholds_are_not_compared(workspace: Path) -> Non
     assert "conf_threshold: 0.1\n" in text
     Path("params.yaml").write_text(text.replace("conf_threshold: 0.1\n", "conf_threshold: 0.2\n"))
     with pytest.raises(ValueError, match="was not evaluated on the data .* with its thresholds"):
-        compare.main([run_id, run_id])
+        cli.run(["compare", run_id, run_id])
 
 
 def test_a_run_named_twice_is_refused(workspace: Path) -> None:
     run_id = leave_evaluation(data(), 0.25, found=True)
     with pytest.raises(ValueError, match="is named twice, and the same run again says nothing"):
-        compare.main([f"{run_id},{run_id}", run_id])
+        cli.run(["compare", f"{run_id},{run_id}", run_id])
 
 
 @pytest.mark.parametrize("option", ["--resamples=0", "--seed=-1", "--pictures=-3"])
 def test_counts_are_checked(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        compare.main(["a", "b", option])
+        cli.run(["compare", "a", "b", option])
     assert "must be a whole number from" in capsys.readouterr().err
 
 
 def test_one_side_is_not_enough(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        compare.main(["@champion"])
+        cli.run(["compare", "@champion"])
     assert ended.value.code == 2
-    assert "name two or more to compare" in capsys.readouterr().err
+    assert "the following arguments are required: B" in capsys.readouterr().err
 
 
 def test_report_for_programs_has_all_that_the_page_shows(workspace: Path) -> None:
     a, b, c, d = (str(checkpoint(name, seed)) for seed, name in enumerate("abcd"))
     options = ["--resamples", "20", "--pictures", "2", "--device", "cpu"]
-    compare.main([f"{a},{b}", f"{c},{d}", *options])
+    cli.run(["compare", f"{a},{b}", f"{c},{d}", *options])
     (report,) = Path("reports/compare").rglob("comparison.json")
     content = json.loads(report.read_text())
     assert content["schema"] == 1
@@ -205,12 +204,22 @@ def test_report_for_programs_has_all_that_the_page_shows(workspace: Path) -> Non
     assert changes == sorted(changes, reverse=True)
 
 
+def test_json_is_all_that_programs_get(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a, b = (str(checkpoint(name, seed)) for seed, name in enumerate("ab"))
+    assert cli.run(["compare", a, b, b, "--resamples", "20", "--no-speed", "--json"]) == 0
+    findings = json.loads(capsys.readouterr().out)
+    written = {path: json.loads(path.read_text()) for path in Path(".").rglob("comparison.json")}
+    assert len(findings) == 2
+    assert findings[0] == findings[1]
+    assert findings[0] in written.values()
+
+
 def test_other_sides_have_another_folder(workspace: Path) -> None:
     """The ends of the names, of which a folder's name is made, are equal."""
     long = "a-name-of-more-than-forty-characters-in-a-folder"
     one, two = (str(checkpoint(f"{top}/{long}", 1)) for top in ("here", "there"))
     for pair in ([one, one], [one, two], [two, one], [one, one]):
-        compare.main([*pair, "--resamples", "20", "--no-speed"])
+        cli.run(["compare", *pair, "--resamples", "20", "--no-speed"])
     assert len(list(Path("reports/compare").iterdir())) == 3
 
 

@@ -12,11 +12,12 @@ import pytest
 import yaml
 from PIL import Image
 
+from pipeline import cli
 from pipeline.data import add as data_add
-from pipeline.data import command
 from pipeline.data.add import Order, add
 from pipeline.data.description import with_entry
 from pipeline.data.log import read_log
+from pipeline.data.told import CHANGED
 from pipeline.params.presets import DEMO, render
 from pipeline.params.schema import load
 from tests.datasets import write_dataset
@@ -123,7 +124,7 @@ def test_a_batch_is_checked_copied_versioned_and_recorded(
             "a": (noise(1), BOX),
         },
     )
-    assert command.main(["add", str(new)]) == 0
+    assert cli.run(["data", "add", str(new)]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[:4] == [
         "1 images have no label file: they count as showing no object",
@@ -145,10 +146,10 @@ def test_a_batch_is_checked_copied_versioned_and_recorded(
     assert recorded.boxes_by_class == {"cat": 1, "dog": 0, "owl": 1}
     assert recorded.source == str(new)
     assert dvc("status", f"{batch}.dvc") == "Data and pipelines are up to date.\n"
-    assert command.main(["add", str(new)]) == 0
+    assert cli.run(["data", "add", str(new)]) == 0
     assert f"nothing new in {new}" in capsys.readouterr().out
-    assert command.main(["status"]) == 0
-    assert command.main(["list"]) == 0
+    assert cli.run(["data", "status"]) == 0
+    assert cli.run(["data", "list"]) == 0
     assert "  May-trip  train: 2 images, 2 boxes, 1 skipped, digest " in capsys.readouterr().out
 
 
@@ -207,16 +208,16 @@ def test_the_test_split_stays_frozen(pets: Path, capsys: pytest.CaptureFixture[s
     with pytest.raises(ValueError, match=r"--split test: .*add --new-test-split"):
         add(load(), Order(folder=more, split="test"))
     add(load(), Order(folder=more, split="val"))
-    assert command.main(["status"]) == 0
+    assert cli.run(["data", "status"]) == 0
     label = Path("data/pets/labels/test/t.txt")
     label.write_text("1 0.5 0.5 0.25 0.5\n")
-    assert command.main(["status"]) == command.CHANGED
+    assert cli.run(["data", "status"]) == CHANGED
     assert "test: 1 images, 1 boxes, digest " in capsys.readouterr().out
     third = arrive(pets / "three", {"k": (noise(12), BOX)})
     with pytest.raises(ValueError, match=r"^test of .* changed since .* or accept it as the new"):
         add(load(), Order(folder=third))
     add(load(), Order(folder=third, split="test", new_test_split=True))
-    assert command.main(["status"]) == 0
+    assert cli.run(["data", "status"]) == 0
     assert splits("data/pets/data.yaml")["test"] == ["k.png", "t.png"]
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pipeline.drift.command import measure
 
-from pipeline import paths
-from pipeline.drift import command as drift
+from pipeline import cli, paths
+from pipeline.drift.drift import JSON, MARKDOWN, measure
 from pipeline.drift.measures import bin_counts, judge, shift
 from tests.tables import Box, make_tables
 from yolov2.data.table import LabelTables
@@ -143,30 +142,34 @@ def past(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_command_compares_with_what_git_has(
     past: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    drift.main([])
+    cli.run(["drift"])
     out = capsys.readouterr().out.splitlines()
     assert out[0].startswith("class shares: PSI 0.27")
     assert out[-1] == "strong drift (class shares) in train: 600 images before, 600 now"
-    by_revision = json.loads(drift.JSON.read_text())
+    by_revision = json.loads(JSON.read_text())
     assert by_revision["verdict"] == "strong"
     # 150/601 * ln(450.5/150.5)
     assert by_revision["measures"][0]["psi"] == pytest.approx(0.273643, abs=1e-6)
-    assert "| class shares | 0.27" in drift.MARKDOWN.read_text()
-    drift.main(["--reference", "before"])
-    assert json.loads(drift.JSON.read_text()) == by_revision | {"reference": "before"}
-    drift.main(["--reference", str(paths.ARTIFACTS)])
+    assert "| class shares | 0.27" in MARKDOWN.read_text()
+    assert cli.run(["drift", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told.items() <= by_revision.items()
+    assert set(by_revision) - set(told) == {"reference", "sentence"}
+    cli.run(["drift", "--reference", "before"])
+    assert json.loads(JSON.read_text()) == by_revision | {"reference": "before"}
+    cli.run(["drift", "--reference", str(paths.ARTIFACTS)])
     assert capsys.readouterr().out.splitlines()[-1].startswith("no drift in train")
     with pytest.raises(
         ValueError, match=r"^--reference nonsense: neither a folder .* Git revision"
     ):
-        drift.main(["--reference", "nonsense"])
+        cli.run(["drift", "--reference", "nonsense"])
 
 
 def test_the_reference_may_be_what_the_last_training_read(past: Path) -> None:
-    drift.main([])
-    by_revision = json.loads(drift.JSON.read_text())
-    drift.main(["--reference", "trained"])
-    assert json.loads(drift.JSON.read_text()) == by_revision | {"reference": "trained"}
+    cli.run(["drift"])
+    by_revision = json.loads(JSON.read_text())
+    cli.run(["drift", "--reference", "trained"])
+    assert json.loads(JSON.read_text()) == by_revision | {"reference": "trained"}
     shutil.rmtree(past / ".dvc" / "cache")
     with pytest.raises(ValueError, match="images.parquet|labels.parquet.* `dvc fetch`"):
-        drift.main(["--reference", "trained"])
+        cli.run(["drift", "--reference", "trained"])

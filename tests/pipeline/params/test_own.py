@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pipeline.params.__main__ import main, use_preset
 
+from pipeline import cli
 from pipeline.params import own, timing
 from pipeline.params.own import Sample, choose, fit, input_side, look_at, with_epochs, with_memory
 from pipeline.params.presets import OWN
 from pipeline.params.schema import Params, load
 from pipeline.params.timing import Timing, in_words, measure
+from pipeline.params.use import use_preset
 from tests.datasets import picture, write_dataset
 from tests.tables import make_tables
 from yolov2.commands import train as train_command
@@ -40,8 +41,8 @@ def sample(train: int = 205, val: int = 87, side: int = 640, box: float = 64) ->
     )
 
 
-def test_own_is_the_recipe_of_the_table_in_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text()
+def test_own_is_the_recipe_of_the_table_of_blood_cells() -> None:
+    readme = (ROOT / "benchmarks" / "README.md").read_text()
     (command,) = re.findall(r"`(yolov2 train --data \.\.\./bccd[^`]*)`", readme)
     parser = ArgumentParser()
     train_command.add_options(parser)
@@ -91,7 +92,7 @@ def test_width_epochs_and_batch_go_by_images_and_machine(
     params = choose(sample(images), device)
     train = params.train
     assert (params.model.width, train.epochs, train.batch_size) == expected
-    assert (train.num_workers == 0) is (device == "cpu")
+    assert (params.machine.num_workers == 0) is (device == "cpu")
     assert (train.optimizer, train.lr, train.lr_schedule) == ("adamw", 0.002, "cosine")
 
 
@@ -193,7 +194,7 @@ def test_use_own_works_before_any_stage_and_says_how_long(
     splits = {"train": {f"t{i}": BOX for i in range(9)}, "val": {"v": BOX + "7 .5 .5 .1 .1\n"}}
     images = {f"train/t{i}.jpg": picture(64, 64) for i in range(9)}
     description = write_dataset(folder / "set", splits, images=images)
-    main(["use", "own", "--data", str(description.relative_to(folder))])
+    cli.run(["params", "use", "own", "--data", str(description.relative_to(folder))])
     params = load(Path("params.yaml"))
     assert (params.data.config, params.data.root) == ("set/data.yaml", ".")
     assert params.model == ModelConfig(image_size=64, width=0.25)
@@ -220,7 +221,7 @@ def test_use_own_works_before_any_stage_and_says_how_long(
 def test_use_own_within_hours(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     splits = {split: {split: BOX} for split in ("train", "val", "test")}
     description = write_dataset(folder / "set", splits)
-    main(["use", "own", "--data", str(description), "--hours", "9"])
+    cli.run(["params", "use", "own", "--data", str(description), "--hours", "9"])
     params = load(Path("params.yaml"))
     assert (params.train.epochs, params.evaluate.split) == (600, "test")
     with pytest.raises(ValueError, match=r"^--hours must be between 0\.001 and 10000, not 0$"):
@@ -232,7 +233,7 @@ def test_without_timing_nothing_is_trained(
 ) -> None:
     splits = {split: {split: BOX} for split in ("train", "val", "test")}
     description = write_dataset(folder / "set", splits)
-    main(["use", "own", "--data", str(description), "--no-timing"])
+    cli.run(["params", "use", "own", "--data", str(description), "--no-timing"])
     assert load(Path("params.yaml")).train.epochs == 300
     assert "takes about" not in capsys.readouterr().out
 
@@ -244,12 +245,10 @@ def test_without_timing_nothing_is_trained(
         (["own", "--hours", "1", "--no-timing"], "--hours needs the timing"),
     ],
 )
-def test_options_that_do_not_go_together(
-    options: list[str], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit):
-        main(["use", *options])
-    assert said in capsys.readouterr().err
+def test_options_that_do_not_go_together(folder: Path, options: list[str], said: str) -> None:
+    with pytest.raises(ValueError, match=f"^{said}"):
+        cli.run(["params", "use", *options])
+    assert list(folder.iterdir()) == []
 
 
 def test_data_that_cannot_be_trained_on_leave_the_parameters_alone(folder: Path) -> None:
@@ -281,7 +280,7 @@ def test_blood_cells_get_the_recipe_that_was_measured_on_them(bccd: Path) -> Non
     found = look_at(read_description(bccd / "data.yaml"))
     params = choose(found, "cpu")
     assert params.model == OWN.model
-    assert replace(params.train, num_workers=OWN.train.num_workers) == OWN.train
+    assert params.train == OWN.train
     assert choose(found, "cuda").model == ModelConfig(image_size=512, width=0.5)
 
 

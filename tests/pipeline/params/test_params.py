@@ -4,10 +4,11 @@ import time
 from pathlib import Path
 
 import pytest
-from pipeline.params.__main__ import use_preset
 
 from pipeline.params.presets import DEMO, FULL, render
-from pipeline.params.schema import TrackingConfig, load
+from pipeline.params.schema import load
+from pipeline.params.tracking import TrackingConfig
+from pipeline.params.use import use_preset
 from pipeline.registry.models import Registry
 from pipeline.registry.weights import ADDRESS
 from tests.datasets import write_dataset

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import cli
 from pipeline.comparison.finding import Finding
 from pipeline.params.schema import Params
-from pipeline.promotion.promote import REFUSED, Gather, main, promote
+from pipeline.promotion.promote import REFUSED, Gather, promote
 from pipeline.promotion.rules import Evidence
 from pipeline.promotion.settled import decline
 from pipeline.registry import aliases, rollback
@@ -246,7 +247,9 @@ def test_what_a_killed_process_left_is_finished(registry: Registry) -> None:
 
 
 def test_nothing_to_decide_on(registry: Registry) -> None:
-    with pytest.raises(ValueError, match="no version of trial-model is the challenger: run `pyth"):
+    with pytest.raises(
+        ValueError, match="no version of trial-model is the challenger: run `pipeline reg"
+    ):
         decide(CLEAR)
     with pytest.raises(ValueError, match="trial-model has no champion, so nothing to roll back"):
         rollback.rollback(CONFIG)
@@ -262,7 +265,9 @@ def test_nothing_to_decide_on(registry: Registry) -> None:
         rollback.rollback(CONFIG, 5)
 
 
-def test_force_needs_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["--force"])
-    assert "--force and --reason TEXT go together" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "options", [["--force"], ["--reason", "a hotfix"], ["--force", "--reason= "]]
+)
+def test_force_needs_a_reason(options: list[str]) -> None:
+    with pytest.raises(ValueError, match="^--force and --reason TEXT go together: who forces says"):
+        cli.run(["promote", *options])

@@ -214,7 +214,8 @@ def test_broken_weights_are_said(serving: ModuleType) -> None:
 def test_travelling_modules_are_those_that_serving_imports() -> None:
     tree = read_tree(ROOT)
     needed = {tree.relative(name) for name in closure(tree, "pipeline.serving.model")}
-    packages = {f"{Path(name).parent}/__init__.py" for name in needed if name.startswith("yolov2")}
+    folders = {folder for name in needed for folder in Path(name).parents if folder.parts}
+    packages = {f"{folder}/__init__.py" for folder in folders if folder.parts[0] == "yolov2"}
     assert (needed | packages) - {"pipeline/serving/model.py"} == set(SERVED_MODULES)
 
 

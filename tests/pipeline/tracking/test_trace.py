@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline.params.presets import DEMO, render
-from pipeline.running.invocation import VARIABLE
+from pipeline.running.processes import VARIABLE
 from pipeline.tracking.trace import trace
 from tests.pipeline.project import IDENTITY
 from tests.pipeline.traced import DVC_YAML, EXPORT

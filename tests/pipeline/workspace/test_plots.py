@@ -20,7 +20,7 @@ def test_page_carries_its_charts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     _dvc("init", "-q", "--no-scm")
     Path("dvc.yaml").write_text(DVC_YAML)
     Path("history.csv").write_text("epoch,loss,coord\n1,3.5,2\n2,2.5,1\n")
-    plots.main()
+    plots.make_template()
     _dvc("plots", "show", "-q", "--out", "page")
     page = Path("page/index.html").read_text()
     assert 'src="http' not in page

@@ -1,5 +1,6 @@
 """Training that goes on exactly where it was, whatever ended it."""
 
+import json
 import os
 import random
 import signal
@@ -243,6 +244,20 @@ def test_sigterm_saves_the_last_whole_step(whole: Path, tmp_path: Path) -> None:
     assert_same(whole, tmp_path)
 
 
+def test_a_training_computes_with_the_threads_it_is_given(tmp_path: Path) -> None:
+    # MKL takes no more than there are cores, unless it is told
+    three = {"OMP_NUM_THREADS": "3", "MKL_NUM_THREADS": "3", "MKL_DYNAMIC": "FALSE"}
+
+    def told(name: str) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((tmp_path / "run" / name).read_text())
+        return content
+
+    for given, threads in ((1, 1), (2, 2), (0, 3)):  # the same training, with others each time
+        completed(program(tmp_path, threads=given, epochs=1), **three)
+        assert told("environment.json")["threads"] == threads
+        assert told("parameters.json")["machine"]["threads"] == given
+
+
 def test_a_dead_loader_worker_is_replaced(whole: Path, tmp_path: Path) -> None:
     with start(tmp_path, num_workers=1) as process:
         assert process.stdout is not None
@@ -257,14 +272,14 @@ def test_a_dead_loader_worker_is_replaced(whole: Path, tmp_path: Path) -> None:
 
 
 def completed(command: list[str], **environment: str) -> str:
-    """What a training printed that came to its end, within a minute."""
+    """What a training printed that came to its end, within three minutes."""
     done = subprocess.run(
         command,
         cwd=REPOSITORY,
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -28,7 +29,9 @@ MACHINE = MachineConfig(
 )
 
 
-def inputs(root: Path, **train: object) -> TrainingInputs:
+def inputs(root: Path, **settings: object) -> TrainingInputs:
+    """Of a small training; ``settings`` are fields of ``TrainConfig``, or of ``MachineConfig``."""
+    own = {name: settings.pop(name) for name in list(settings) if hasattr(MACHINE, name)}
     recipe = {
         "epochs": 4, "batch_size": 4, "lr": 0.01, "lr_steps": (3,), "warmup_epochs": 0.5,
         "validate_every": 2, "multi_scale": MultiScaleConfig(every=0), "amp": "off",
@@ -39,8 +42,8 @@ def inputs(root: Path, **train: object) -> TrainingInputs:
         root=root,
         anchors=ANCHORS,
         model=ModelConfig(image_size=64, width=0.125),
-        train=TrainConfig(**(recipe | train)),  # type: ignore[arg-type]
-        machine=MACHINE,
+        train=TrainConfig(**(recipe | settings)),  # type: ignore[arg-type]
+        machine=replace(MACHINE, **own),  # type: ignore[arg-type]
     )
 
 
@@ -113,7 +116,17 @@ def test_another_recipe_does_not_resume(tmp_path: Path) -> None:
 
 def test_where_it_runs_is_not_part_of_the_fingerprint(tmp_path: Path) -> None:
     plain = inputs(tmp_path).fingerprint()
-    assert inputs(tmp_path, num_workers=3, device="auto").fingerprint() == plain
+    elsewhere = MachineConfig(
+        device="auto",
+        threads=3,
+        num_workers=3,
+        cache="ram",
+        log_every=7,
+        checkpoint=CheckpointConfig(every_minutes=1, every_steps=2, keep=3),
+    )
+    assert [name for name, value in vars(elsewhere).items() if value == vars(MACHINE)[name]] == []
+    assert inputs(tmp_path, **vars(elsewhere)).fingerprint() == plain
+    assert inputs(tmp_path, devices=2, batch_size=4).fingerprint() == plain
     assert inputs(tmp_path, seed=1).fingerprint() != plain
 
 

@@ -52,7 +52,7 @@ sys.exit(os.waitpid(child, 0)[1])
 """A model is loaded and used; then a fork of the process uses it."""
 LOADED = {
     "detector": """
-from yolov2.config.model import DetectConfig
+from yolov2.config.evaluate import DetectConfig
 from yolov2.detection.detect import Detector
 detector = Detector.load(sys.argv[1], "cpu", DetectConfig(conf_threshold=0))
 use = lambda: detector([Path("x.png")] * 8)

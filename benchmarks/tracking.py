@@ -23,7 +23,7 @@ from unittest.mock import patch
 from pipeline import train
 from pipeline.params.tracking import TrackingConfig
 from pipeline.running.entry import TELEMETRY_OFF
-from pipeline.running.recorder import Recorder, StoreCheck
+from pipeline.running.recorder import Recorder, store_checked
 from pipeline.tracking.delivery import Delivery
 from pipeline.tracking.runs import open_training_run
 from tests.pipeline.servers import free_port, start_tracking, stop
@@ -84,9 +84,17 @@ def whole(title: str) -> None:
         timed(finish_of_ours, spent["end"])(self, *given, **named)
         recorder = processor_of_children() - so_far
 
+    @contextmanager
+    def checked() -> Iterator[None]:
+        started = time.perf_counter()
+        with store_checked():
+            yield
+        spent["check"].append(time.perf_counter() - started)
+
     finish_of_ours = Recorder.finish
     with (
-        patch.object(StoreCheck, "wait", timed(StoreCheck.wait, spent["check"])),
+        patch.object(train, "store_checked", checked),
+        patch.object(train, "begin", timed(train.begin, spent["begin"])),
         patch.object(Recorder, "start", timed(Recorder.start, spent["start"])),
         patch.object(Recorder, "keep_alive", timed(Recorder.keep_alive, spent["alive"])),
         patch.object(Recorder, "finish", finish),
@@ -96,7 +104,8 @@ def whole(title: str) -> None:
     training = sum(spent["training"])
     print(f"\n{title}, a training of {training:.1f} s")
     print(f"{'':44}{'calls':>7}{'ms a call':>12}{'s':>9}{'of training':>13}")
-    row("once: wait for the store's answer", spent["check"], training)
+    row("once: ask the store, and read the labels", spent["check"], training)
+    row("once: write what is known at the start", spent["begin"], training)
     row("once: start the recorder", spent["start"], training)
     row("while it trains: look after the recorder", spent["alive"], training)
     row("once: wait until MLflow has all of it", spent["end"], training)

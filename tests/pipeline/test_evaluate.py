@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PARAMS = """\
 data: {config: data/set.yaml}
 machine: {device: cpu, num_workers: 0}
+anchors: {method: default}
 evaluate: {split: SPLIT, pictures: 2, resamples: 50}
 """
 TRAINED = {"key": tracked.KEY, "parameters": {"train": {"lr": 0.5}, "evaluate": {"split": "val"}}}
@@ -182,4 +183,4 @@ def test_what_is_edited_meanwhile_leaves_no_recording(
     monkeypatch.setattr(evaluate, "describe", then_edit)
     with pytest.raises(ValueError, match=r"stage evaluate ran: params.yaml: evaluate.seed null, n"):
         stage("val")
-    assert list(Path(recorder.RECORDINGS).iterdir()) == []
+    assert list(Path(recorder.RECORDINGS).glob("*")) == []

@@ -28,6 +28,7 @@ from tests.pipeline.small_training import (
     stored_runs,
 )
 from yolov2.network.checkpoint import read_checkpoint
+from yolov2.training.nonfinite import NonFiniteLossError
 
 DATABASE = Path("mlflow.db")
 
@@ -308,8 +309,10 @@ def test_a_training_that_fails_leaves_a_failed_run(
     workspace: Path, programs: list["subprocess.Popen[bytes]"]
 ) -> None:
     text = paths.PARAMS.read_text()
-    paths.PARAMS.write_text(text.replace("lr: 0.003", "lr: 1e+30").replace("20.0", "0.0"))
-    with pytest.raises(ValueError, match="not finite"):
+    for old, new in (("lr: 0.003", "lr: 1e+30"), ("warmup_epochs: 1.0", "warmup_epochs: 0.0")):
+        text = text.replace(old, new)
+    paths.PARAMS.write_text(text)
+    with pytest.raises(NonFiniteLossError):
         train.main()
     programs[-1].wait(400)
     assert list(stored_runs(DATABASE).values()) == ["FAILED"]

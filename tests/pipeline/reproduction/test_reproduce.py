@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 import json
 import os
@@ -296,12 +297,13 @@ def test_pipeline_is_reproduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             other.setenv(name, "2")
         run(project, "dvc", "repro", "--quiet")
-    told = json.loads((project / "artifacts" / "evaluate_run.json").read_text())
-    run_id, training = told["run_id"], told["training_run_id"]
+    with contextlib.chdir(project):
+        (evaluated,) = tracked.runs(connect("yolov2"), "evaluate")
+    run_id, training = evaluated.info.run_id, evaluated.data.tags["mlflow.parentRunId"]
     git(project, "checkout", "--quiet", "params.yaml")
     before = git(project, "status", "--porcelain")
 
-    said = run(project, "pipeline.reproduction.reproduce", run_id)
+    said = run(project, "pipeline", "reproduce", run_id)
     assert f"code: {project}/{COPIES}/" in said
     assert "\nthreads: 2, as the original had (here it would be 1)\n" in said
     assert "\nidentical (tolerance of AP 0.005)\n" in said
@@ -310,9 +312,7 @@ def test_pipeline_is_reproduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert found["files"]["onnx"] == "same bytes"
     assert found["files"]["torchscript"] in ("same bytes", "same outputs")
 
-    said = run(
-        project, "pipeline.reproduction.reproduce", training, "-S", "digits.seed=1", status=3
-    )
+    said = run(project, "pipeline", "reproduce", training, "-S", "digits.seed=1", status=3)
     assert "\ndifferent (tolerance of AP 0.005)\n" in said
     assert "the test data are others" in said
     assert "parameter digits.seed: 0 -> 1" in said
@@ -349,7 +349,7 @@ def lose(project: Path, content: bytes) -> None:
 def failure(project: Path, run_id: str) -> str:
     """The error of a reproduction that cannot be done."""
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline.reproduction.reproduce", run_id],
+        [sys.executable, "-m", "pipeline", "reproduce", run_id],
         cwd=project,
         env=os.environ | {"PYTHONPATH": str(project)},
         capture_output=True,

@@ -52,8 +52,10 @@ def test_train_evaluate_register_promote_serve(
 ) -> None:
     connect(CONFIG.experiment)
     tracked.leave_result(remote)
-    assert register(CONFIG).startswith("registered version 1 of trial-model: test AP 0.500")
-    assert register(CONFIG).startswith("version 1 of trial-model exists")
+    assert register(CONFIG).sentence.startswith(
+        "registered version 1 of trial-model: test AP 0.500"
+    )
+    assert register(CONFIG).sentence.startswith("version 1 of trial-model exists")
     assert promote(replace(Params(), tracking=CONFIG)) == 0
     assert capfd.readouterr().out.count("\n") == 2  # its decision and its page, no links
     assert Registry(CONFIG).aliases() == {CHALLENGER: 1, CHAMPION: 1}
@@ -102,10 +104,11 @@ def test_result_made_with_sqlite_is_registered_on_the_server(
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     (remote / "mlflow.db").write_bytes(empty_store.read_bytes())
     tracked.leave_result(remote, scale=0.8)
-    local = json.loads(paths.EVALUATE_RUN.read_text())["run_id"]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-    assert register(CONFIG).startswith("registered version")
-    imported = open_store().find_finished({"stage": "evaluate", "imported.run_id": local})
+    assert register(CONFIG).sentence.startswith("registered version")
+    result = tracked.sha256(remote / paths.METRICS)
+    known = {"stage": "evaluate", "result": result, "imported": "true"}
+    imported = open_store().find_finished(known)
     assert imported is not None
     assert imported.data.metrics["test/AP"] == 0.5
 

@@ -23,7 +23,7 @@ from unittest.mock import patch
 from pipeline import train
 from pipeline.params.tracking import TrackingConfig
 from pipeline.running.entry import TELEMETRY_OFF
-from pipeline.running.recorder import Recorder, StoreCheck
+from pipeline.running.recorder import Recorder, store_checked
 from pipeline.tracking.delivery import Delivery
 from pipeline.tracking.runs import open_training_run
 from tests.pipeline.servers import free_port, start_tracking, stop
@@ -86,7 +86,8 @@ def whole(title: str) -> None:
 
     finish_of_ours = Recorder.finish
     with (
-        patch.object(StoreCheck, "wait", timed(StoreCheck.wait, spent["check"])),
+        patch.object(train, "store_checked", inside(store_checked, spent["check"])),
+        patch.object(train, "begin", timed(train.begin, spent["begin"])),
         patch.object(Recorder, "start", timed(Recorder.start, spent["start"])),
         patch.object(Recorder, "keep_alive", timed(Recorder.keep_alive, spent["alive"])),
         patch.object(Recorder, "finish", finish),
@@ -96,7 +97,8 @@ def whole(title: str) -> None:
     training = sum(spent["training"])
     print(f"\n{title}, a training of {training:.1f} s")
     print(f"{'':44}{'calls':>7}{'ms a call':>12}{'s':>9}{'of training':>13}")
-    row("once: wait for the store's answer", spent["check"], training)
+    row("once: ask the store; read labels meanwhile", spent["check"], training)
+    row("once: begin the recording", spent["begin"], training)
     row("once: start the recorder", spent["start"], training)
     row("while it trains: look after the recorder", spent["alive"], training)
     row("once: wait until MLflow has all of it", spent["end"], training)
@@ -144,6 +146,19 @@ def timed(function: Callable[..., Any], into: list[float]) -> Callable[..., Any]
             into.append(time.perf_counter() - started)
 
     return called
+
+
+def inside(context: Callable[[], Any], into: list[float]) -> Callable[[], Any]:
+    """``context``, timed from its entry to its exit."""
+
+    @contextmanager
+    def block() -> Iterator[None]:
+        started = time.perf_counter()
+        with context():
+            yield
+        into.append(time.perf_counter() - started)
+
+    return block
 
 
 def row(title: str, seconds: list[float], training: float) -> None:

@@ -133,8 +133,10 @@ def _stage_dependencies(stage: str | None) -> dict[str, str]:
 
 
 def _packages() -> dict[str, str]:
-    """Name -> version of every installed distribution."""
-    found = {str(d.metadata["Name"]).lower(): d.version for d in distributions() if d.metadata}
+    """Name -> version of every installed distribution; of two the one that is imported."""
+    found: dict[str, str] = {}
+    for each in filter(lambda one: one.metadata, distributions()):
+        found.setdefault(str(each.metadata["Name"]).lower(), each.version)
     return dict(sorted(found.items()))
 
 

@@ -138,7 +138,7 @@ def export(root: Path) -> Path:
 @pytest.fixture(scope="module")
 def server(workspace: Path) -> Iterator[tuple[int, psutil.Process]]:
     port = free_port()
-    command = ("pipeline.serving.server", "--port", str(port))
+    command = ("pipeline", "serve", "--port", str(port))
     process = start_module(*command, ready=f"http://127.0.0.1:{port}/ping", cwd=workspace)
     yield port, psutil.Process(process.pid)
     stop(process)
@@ -282,7 +282,7 @@ def test_example_client(server: tuple[int, psutil.Process], workspace: Path) -> 
 @pytest.mark.parametrize(("by", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_it_ends_when_told(workspace: Path, by: signal.Signals, status: int) -> None:
     port = free_port()
-    command = ("pipeline.serving.server", "--port", str(port))
+    command = ("pipeline", "serve", "--port", str(port))
     process = start_module(*command, ready=f"http://127.0.0.1:{port}/ping", cwd=workspace)
     stop(process, by)
     assert process.returncode == status

@@ -129,7 +129,7 @@ def require_size(name: Path | str, image: Image.Image, wanted: tuple[int, int], 
         return
     width, height = image.size
     advice = (
-        "its EXIF orientation turns it, and boxes are those of the turned picture: annotate that,"
+        "they are exchanged, as by an EXIF orientation: annotate the picture as it is turned,"
         " or take the orientation out of the file"
         if (height, width) == wanted
         else "annotate these files, or give those that were annotated (these may be resized copies)"

@@ -84,16 +84,9 @@ def whole(title: str) -> None:
         timed(finish_of_ours, spent["end"])(self, *given, **named)
         recorder = processor_of_children() - so_far
 
-    @contextmanager
-    def checked() -> Iterator[None]:
-        started = time.perf_counter()
-        with store_checked():
-            yield
-        spent["check"].append(time.perf_counter() - started)
-
     finish_of_ours = Recorder.finish
     with (
-        patch.object(train, "store_checked", checked),
+        patch.object(train, "store_checked", inside(store_checked, spent["check"])),
         patch.object(train, "begin", timed(train.begin, spent["begin"])),
         patch.object(Recorder, "start", timed(Recorder.start, spent["start"])),
         patch.object(Recorder, "keep_alive", timed(Recorder.keep_alive, spent["alive"])),
@@ -104,8 +97,8 @@ def whole(title: str) -> None:
     training = sum(spent["training"])
     print(f"\n{title}, a training of {training:.1f} s")
     print(f"{'':44}{'calls':>7}{'ms a call':>12}{'s':>9}{'of training':>13}")
-    row("once: ask the store, and read the labels", spent["check"], training)
-    row("once: write what is known at the start", spent["begin"], training)
+    row("once: ask the store; read labels meanwhile", spent["check"], training)
+    row("once: begin the recording", spent["begin"], training)
     row("once: start the recorder", spent["start"], training)
     row("while it trains: look after the recorder", spent["alive"], training)
     row("once: wait until MLflow has all of it", spent["end"], training)
@@ -153,6 +146,19 @@ def timed(function: Callable[..., Any], into: list[float]) -> Callable[..., Any]
             into.append(time.perf_counter() - started)
 
     return called
+
+
+def inside(context: Callable[[], Any], into: list[float]) -> Callable[[], Any]:
+    """``context``, timed from its entry to its exit."""
+
+    @contextmanager
+    def block() -> Iterator[None]:
+        started = time.perf_counter()
+        with context():
+            yield
+        into.append(time.perf_counter() - started)
+
+    return block
 
 
 def row(title: str, seconds: list[float], training: float) -> None:

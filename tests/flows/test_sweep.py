@@ -28,8 +28,8 @@ folder = Path(os.environ.get("DVC_ROOT", ".")) / "checkpoints" / key
 folder.mkdir(parents=True, exist_ok=True)
 recording = folder / "recording"
 recording.mkdir(exist_ok=True)
-start = {"key": key, "identity": {"invocation": os.environ["PIPELINE_INVOCATION"]}}
-for name, content in (("start", start), ("run", {"run_id": key}), ("sent", {})):
+start = {"key": key, "identity": {"invocation": os.environ["PIPELINE_INVOCATION"]}, "began": 1}
+for name, content in (("start", start), ("run", {"run_id": key}), ("sent", {"began": 1})):
     (recording / f"{name}.json").write_text(json.dumps(content))
 print("with", lr, flush=True)
 if lr > 0.5:

@@ -23,6 +23,7 @@ NEVER = (
     "pipeline/promotion/*", "pipeline/reproduction/*", "pipeline/data/*", "pipeline/drift/*",
     "pipeline/sweep/*", "pipeline/overview/*", "pipeline/commands/*", "pipeline/cli.py",
     "pipeline/__main__.py", "pipeline/params/[!dr]*", "pipeline/workspace/identity.py",
+    "pipeline/workspace/git.py", "pipeline/running/processes.py",
     "flows/*", "deploy/*", "docs/*", "tests/*", "benchmarks/*", "examples/*", "yolov2/commands/*",
     "yolov2/cli.py", "yolov2/detection/outputs/*", "*.md", "Makefile", "pyproject.toml",
     "requirements.lock",

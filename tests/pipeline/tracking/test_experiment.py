@@ -68,7 +68,7 @@ def test_the_page_is_written_once(repository: Path, monkeypatch: pytest.MonkeyPa
     assert "viewStateShareKey=evaluations-test&compareRunsMode=CHART" in written[NOTE]
     written_again: list[object] = []
     monkeypatch.setattr(
-        type(store.client), "set_experiment_tag", lambda *args: written_again.append(args)
+        type(store.client._client), "set_experiment_tag", lambda *args: written_again.append(args)
     )
     arrange(store, "test")
     arrange(store)
@@ -106,7 +106,7 @@ def test_a_page_that_cannot_be_written_costs_no_run(
     def refuse(client: object, *arguments: object) -> None:
         raise OSError("tags of experiments are not allowed")
 
-    monkeypatch.setattr(type(open_store().client), "set_experiment_tag", refuse)
+    monkeypatch.setattr(type(open_store().client._client), "set_experiment_tag", refuse)
     tracked.leave_result(repository)
     assert [run.info.status for run in tracked.runs(open_store(), "evaluate")] == ["FINISHED"]
     said = capsys.readouterr().err.splitlines()

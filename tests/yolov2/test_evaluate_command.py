@@ -115,8 +115,8 @@ def turned(file):
 
 COPIES = "annotate these files, or give those that were annotated (these may be resized copies)"
 TURNED = (
-    "its EXIF orientation turns it, and boxes are those of the turned picture: annotate that, or"
-    " take the orientation out of the file"
+    "they are exchanged, as by an EXIF orientation: annotate the picture as it is turned, or take"
+    " the orientation out of the file"
 )
 
 

@@ -30,11 +30,11 @@ def read_class_names(document: DescriptionFile) -> tuple[str, ...]:
     if not isinstance(names, list) or not names:
         raise document.error("names", f"must be a list of class names, not {shown(names)}")
     texts = tuple(_name(document, index, name) for index, name in enumerate(names))
+    first: dict[str, int] = {}
     for index, text in enumerate(texts):
-        if text in texts[:index]:
+        if first.setdefault(text, index) != index:
             raise document.error(
-                "names",
-                f"'{cut(text)}' is the name of class {texts.index(text)} and of class {index}",
+                "names", f"'{cut(text)}' is the name of class {first[text]} and of class {index}"
             )
     if count is not None and count != len(texts):
         raise document.error("nc", f"is {count}, but names has {len(texts)} classes")

@@ -91,7 +91,7 @@ def open_image(source: Path | bytes) -> Iterator[Image.Image]:
         problem = "empty (0 bytes)" if empty else NO_FORMAT
     except Exception as error:  # a damaged file makes Pillow raise nearly anything
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise ImageError(f"{_name(source)}: cannot be decoded ({lines[0]})", lines[0]) from None
+        raise ImageError(f"{_name(source)}: cannot be decoded ({lines[0]})", lines[0]) from error
     if problem:
         raise ImageError(f"{_name(source)}: {problem}", problem)
 
@@ -129,7 +129,7 @@ def require_size(name: Path | str, image: Image.Image, wanted: tuple[int, int], 
         return
     width, height = image.size
     advice = (
-        "its EXIF orientation turns it, and boxes are those of the turned picture: annotate that,"
+        "they are exchanged, as by an EXIF orientation: annotate the picture as it is turned,"
         " or take the orientation out of the file"
         if (height, width) == wanted
         else "annotate these files, or give those that were annotated (these may be resized copies)"

@@ -15,6 +15,14 @@ from yolov2.evaluation.thresholds import best_thresholds
 CATEGORIES = [{"id": 90, "name": "dog"}, {"id": 3, "name": "cat"}, {"id": 4, "name": "unused"}]
 
 
+def written(folder, images, annotations, results):
+    """The paths of the two files that COCO's tools read."""
+    truth = {"images": images, "annotations": annotations, "categories": CATEGORIES}
+    (folder / "truth.json").write_text(json.dumps(truth))
+    (folder / "results.json").write_text(json.dumps(results))
+    return folder / "truth.json", folder / "results.json"
+
+
 @pytest.fixture
 def files(tmp_path):
     """Annotations and results with crowds, areas of masks, gaps in all ids and equal scores."""
@@ -38,10 +46,7 @@ def files(tmp_path):
         for shift in (0.02, 0.22):
             box = [left + shift * width, top, width, height]
             results.append({**common, "bbox": box, "score": int(random.integers(1, 9)) / 10})
-    truth = {"images": images, "annotations": annotations, "categories": CATEGORIES}
-    (tmp_path / "truth.json").write_text(json.dumps(truth))
-    (tmp_path / "results.json").write_text(json.dumps(results))
-    return tmp_path / "truth.json", tmp_path / "results.json"
+    return written(tmp_path, images, annotations, results)
 
 
 def test_official_files_give_the_official_numbers(files):
@@ -221,10 +226,7 @@ def tips(tmp_path):
         )
         score = round(random.uniform(0.3, 1), 9)
         results.append({**common, "bbox": [left, top, width, height / 2], "score": score})
-    truth = {"images": images, "annotations": annotations, "categories": CATEGORIES}
-    (tmp_path / "truth.json").write_text(json.dumps(truth))
-    (tmp_path / "results.json").write_text(json.dumps(results))
-    return tmp_path / "truth.json", tmp_path / "results.json"
+    return written(tmp_path, images, annotations, results)
 
 
 def test_overlaps_of_exactly_a_threshold_fall_as_in_pycocotools(tips):

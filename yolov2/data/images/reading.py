@@ -91,7 +91,7 @@ def open_image(source: Path | bytes) -> Iterator[Image.Image]:
         problem = "empty (0 bytes)" if empty else NO_FORMAT
     except Exception as error:  # a damaged file makes Pillow raise nearly anything
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise ImageError(f"{_name(source)}: cannot be decoded ({lines[0]})", lines[0]) from None
+        raise ImageError(f"{_name(source)}: cannot be decoded ({lines[0]})", lines[0]) from error
     if problem:
         raise ImageError(f"{_name(source)}: {problem}", problem)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import EpsImagePlugin, ExifTags, Image, TiffImagePlugin
+from PIL import EpsImagePlugin, ExifTags, Image, ImageOps, TiffImagePlugin
 
 from tests.conftest import ROOT
 from tests.datasets import picture
@@ -62,21 +62,9 @@ def test_a_plain_tiff_is_turned_from_disk_as_from_memory(
     path = tmp_path / "a.tif"
     with Image.open(BytesIO(picture(33, 17))) as plain:
         plain.convert(mode).save(path, exif=exif)
-        turned = (
-            plain.convert(mode)
-            .convert("RGB")
-            .transpose(
-                {
-                    2: Image.Transpose.FLIP_LEFT_RIGHT,
-                    3: Image.Transpose.ROTATE_180,
-                    4: Image.Transpose.FLIP_TOP_BOTTOM,
-                    5: Image.Transpose.TRANSPOSE,
-                    6: Image.Transpose.ROTATE_270,
-                    7: Image.Transpose.TRANSVERSE,
-                    8: Image.Transpose.ROTATE_90,
-                }[orientation]
-            )
-        )
+        upright = plain.convert(mode).convert("RGB")
+    upright.getexif()[ExifTags.Base.Orientation] = orientation
+    turned = ImageOps.exif_transpose(upright)  # Pillow's own table, not ours
     np.testing.assert_array_equal(read_pixels(path), np.asarray(turned))
     np.testing.assert_array_equal(np.asarray(given_image(path.read_bytes())), np.asarray(turned))
     assert (probe_image(path).width, probe_image(path).height) == turned.size

@@ -19,7 +19,7 @@ BIN := .venv/bin
 STAMP := .venv/installed-$(shell cat requirements.lock pyproject.toml | cksum | tr ' ' '-')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-services test-all lint ui serve bench schedule lock clean
+.PHONY: help demo test test-services test-all lint docs ui serve bench schedule lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -29,9 +29,9 @@ demo: $(STAMP) .dvc/plots_offline.html ## the whole pipeline as the DVC experime
 	@# a second demo replaces the first; an older commit's would make the name ambiguous
 	@git for-each-ref --format='delete %(refname)' 'refs/exps/*/*/demo' | git update-ref --stdin
 	@$(GIT_IDENTITY) $(BIN)/dvc --wait-for-lock exp run --name demo
-	@$(BIN)/python -m pipeline.register
+	@$(BIN)/pipeline register
 	@# 3: refused, because the champion is better; that is an answer, not an error
-	@$(BIN)/python -m pipeline.promote || [ $$? -eq 3 ]
+	@$(BIN)/pipeline promote || [ $$? -eq 3 ]
 	@printf '%s\n' '' \
 	  'reports/                 what to read: validation, anchors, curves, mAP, pictures, exports' \
 	  'models/                  best.pt, and exported/: model.onnx and others' \
@@ -54,8 +54,12 @@ lint: $(STAMP) ## format, rules and types
 	$(BIN)/ruff check
 	$(BIN)/mypy
 
+docs: $(STAMP) ## these pages as a site in site/, references from the code, links checked; no network
+	$(BIN)/python -m docs.reference --write
+	$(BIN)/python -m mkdocs build --clean --strict
+
 ui: $(STAMP) ## MLflow's pages on http://127.0.0.1:5000 (PORT=...)
-	@PORT=$(PORT) $(BIN)/python -m pipeline.views
+	@PORT=$(PORT) $(BIN)/pipeline views
 	@case "$$MLFLOW_TRACKING_URI" in \
 	  http*) echo 'MLFLOW_TRACKING_URI names a server: open that address in a browser.' ;; \
 	  *) echo 'http://127.0.0.1:$(PORT) ("Model training" has the runs). Ctrl-C ends it.'; \
@@ -66,7 +70,7 @@ ui: $(STAMP) ## MLflow's pages on http://127.0.0.1:5000 (PORT=...)
 	esac
 
 serve: $(STAMP) ## the champion answers on http://127.0.0.1:5001/invocations (PORT=...)
-	@exec $(BIN)/python -m pipeline.serve $(if $(filter-out file,$(origin PORT)),--port $(PORT))
+	@exec $(BIN)/pipeline serve $(if $(filter-out file,$(origin PORT)),--port $(PORT))
 
 bench: $(STAMP) ## the measurements of benchmarks/, each prints a table (BENCH=name: that one)
 	@found=no; for file in benchmarks/$(or $(BENCH),*).py; do \
@@ -86,7 +90,7 @@ lock: ## requirements.lock anew from pyproject.toml's ranges (Linux x86-64, Pyth
 	mv build/requirements.lock requirements.lock && rm -rf build/lock
 
 clean: ## remove what the stages made and the caches; keeps .venv, DVC's cache and MLflow's runs
-	rm -rf artifacts models reports data/digits dvc_plots build *.egg-info
+	rm -rf artifacts models reports data/digits dvc_plots build site *.egg-info
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .dvc/plots_offline.html
 	find yolov2 pipeline flows tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -104,4 +108,4 @@ $(STAMP): requirements.lock
 	rm -f .venv/installed-* && touch $@
 
 .dvc/plots_offline.html: $(STAMP)
-	@$(BIN)/python -m pipeline.plots_page
+	@$(BIN)/pipeline plots

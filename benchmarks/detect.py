@@ -17,14 +17,15 @@ import numpy as np
 import torch
 
 from benchmarks.support.side_by_side import medians, rows, timed
-from yolov2.config import DEFAULT_ANCHORS, DetectConfig
+from yolov2.config.evaluate import DetectConfig
+from yolov2.config.model import DEFAULT_ANCHORS
 from yolov2.detection.detect import Canvas, Detector
-from yolov2.detection.inputs import Input
+from yolov2.detection.inputs.kinds import Input
+from yolov2.detection.inputs.sources import find_inputs
 from yolov2.detection.outputs.coco_ids import RunningIds
 from yolov2.detection.outputs.names import Names
 from yolov2.detection.outputs.whole import Unwritten
 from yolov2.detection.outputs.writers import open_writers
-from yolov2.detection.sources import find_inputs
 from yolov2.detection.stream import Detected, detect_inputs
 from yolov2.network.checkpoint import save_checkpoint
 from yolov2.network.yolov2 import YOLOv2

@@ -15,8 +15,8 @@ import numpy as np
 from benchmarks.support.side_by_side import medians, rows, timed
 from yolov2.detection.detections import Detections, GroundTruth
 from yolov2.evaluation.bootstrap import intervals
-from yolov2.evaluation.coco import coco_metrics
-from yolov2.evaluation.hot import average_precision, evaluator, twelve_numbers
+from yolov2.evaluation.hotcoco_eval import average_precision, evaluator, twelve_numbers
+from yolov2.evaluation.pycocotools_eval import coco_metrics
 
 OBJECTS_PER_IMAGE = 7.2
 FOUND, RIGHT_CLASS, NOISE = 0.5, 0.9, 0.08

@@ -22,14 +22,14 @@ from tempfile import TemporaryDirectory
 import torch
 
 from benchmarks.support.side_by_side import Repetition, medians, peer
-from yolov2.augment_config import AugmentConfig
-from yolov2.config import ValidateConfig
-from yolov2.data.cache import CacheKind
-from yolov2.data.checks import load_tables
-from yolov2.data.dataset import DetectionDataset
+from yolov2.config.augment import AugmentConfig
+from yolov2.config.data import ValidateConfig
+from yolov2.config.train import TrainConfig
+from yolov2.data.batches.dataset import DetectionDataset
+from yolov2.data.batches.plan import Plan
 from yolov2.data.description import read_description
-from yolov2.data.plan import Plan
-from yolov2.train_config import TrainConfig
+from yolov2.data.images.cache import CacheKind
+from yolov2.data.labels.checks import load_tables
 
 BCCD = Path(__file__).resolve().parents[2] / "shared" / "data" / "bccd"
 SIDE, BATCH = 640, 16

@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.support.killing import Phase, run_killed, run_whole
 from benchmarks.support.leftovers import differences
-from tests.pipeline.workspace import stored_figures, stored_runs
+from tests.pipeline.small_training import stored_figures, stored_runs
 
 CASES = {"float32": {"train.amp": "off"}, "bfloat16": {"train.amp": "bf16"}}
 

@@ -17,12 +17,12 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from yolov2.config import ValidateConfig
-from yolov2.data.checks import judge
+from yolov2.config.data import ValidateConfig
 from yolov2.data.description import label_path, read_description
-from yolov2.data.image_probe import probe_image
-from yolov2.data.labels import parse_labels
-from yolov2.data.raw_tables import read_raw_tables
+from yolov2.data.images.probe import probe_image
+from yolov2.data.labels.checks import judge
+from yolov2.data.labels.files import parse_labels
+from yolov2.data.labels.raw_tables import read_raw_tables
 from yolov2.data.table import LabelTables
 
 Result = TypeVar("Result")

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from benchmarks.support.side_by_side import Repetition, medians, peer, timed
-from yolov2.config import DEFAULT_ANCHORS
+from yolov2.config.model import DEFAULT_ANCHORS
 from yolov2.export.formats import FORMATS
 from yolov2.export.source import Source
 from yolov2.export.suppression import open_suppressing

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from benchmarks.support.side_by_side import medians, peer, rows, timed
 from benchmarks.support.steps import some_batch, some_targets, training_step
-from yolov2.config import DEFAULT_ANCHORS, STRIDE
-from yolov2.train_config import LossConfig
+from yolov2.config.model import DEFAULT_ANCHORS, STRIDE
+from yolov2.config.train import LossConfig
 from yolov2.training.loss import yolov2_loss
 
 IMAGES, SIDE, BOXES = 16, 640, 30

@@ -24,9 +24,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pipeline.served_model import save_served_model
-from pipeline.serving_app import ENDPOINT
-from yolov2.config import DEFAULT_ANCHORS
+from pipeline.registry.package import save_served_model
+from pipeline.serving.app import ENDPOINT
+from yolov2.config.model import DEFAULT_ANCHORS
 from yolov2.export.formats import FORMATS
 from yolov2.export.source import Source
 from yolov2.network.yolov2 import YOLOv2
@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SERVE = """
 import sys
 from pathlib import Path
-from pipeline.serve import Limits, listen, serve
+from pipeline.serving.server import Limits, listen, serve
 with listen(0) as listening:
     print(listening.getsockname()[1], flush=True)
     serve(Path(sys.argv[1]), listening, Limits())

@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.support.side_by_side import medians, peer, rows, timed
 from benchmarks.support.steps import some_batch, training_step
-from yolov2.config import DEFAULT_ANCHORS
+from yolov2.config.model import DEFAULT_ANCHORS
 
 
 def main() -> None:

@@ -19,16 +19,16 @@ from prefect import Flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.responses import DeploymentResponse
 
+from flows.people.telling import tell_of_end
 from flows.promotion import promotion
 from flows.retraining import retraining
-from flows.runs import Closed, close_dead_runs
+from flows.server.runs import Closed, close_dead_runs
+from flows.steps.workspace import WorkspaceBusyError, one_of_several, sole_pipeline
 from flows.sweep import sweep
-from flows.telling import tell_of_end
 from flows.training import training
-from flows.workspace import WorkspaceBusyError, one_of_several, sole_pipeline
-from pipeline.params.flows_config import FlowsConfig
+from pipeline.params.flows import FlowsConfig
 from pipeline.params.schema import load
-from pipeline.stage import run_stage
+from pipeline.running.entry import run_stage
 
 IN_COPIES_ONLY: list[Flow[..., Any]] = [sweep]
 FLOWS: list[Flow[..., Any]] = [retraining, promotion, training, *IN_COPIES_ONLY]
@@ -89,12 +89,17 @@ def _directory(deployment: DeploymentResponse) -> Path | None:
     return None
 
 
-def main() -> int:
-    """Close what was left behind in the current folder."""
-    argparse.ArgumentParser(
+def build_parser() -> argparse.ArgumentParser:
+    """The options of ``python -m flows.left_behind``."""
+    return argparse.ArgumentParser(
         prog="python -m flows.left_behind",
         description="Close, and take up, runs whose worker was ended. Before a worker starts.",
-    ).parse_args()
+    )
+
+
+def main() -> int:
+    """Close what was left behind in the current folder."""
+    build_parser().parse_args()
     root = Path.cwd().resolve()
     for closed in close_all(root, load().flows, here(root), PATIENCE):
         said = closed.state.message or ""

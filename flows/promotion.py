@@ -2,7 +2,7 @@
 
     python -m flows.promotion [--version N]
 
-The same decision as ``python -m pipeline.promote``, with retries, notices and Prefect's pages.
+The same decision as ``pipeline promote``, with retries, notices and Prefect's pages.
 With ``flows.approval`` and a Prefect server (``make schedule``, or a worker) the run waits for a
 person's answer; without one the version stays challenger.
 """
@@ -16,15 +16,15 @@ from typing import Any
 from prefect import State, flow
 from prefect.states import Cancelled, Failed
 
-from flows.commands import StageError
-from flows.decision import settle
-from flows.start import SCHEDULER_VARIABLE, run_once
-from flows.telling import tell_of_failure
-from flows.work import pull_shared, workplace
-from flows.workspace import WorkspaceBusyError
-from pipeline.leash import end_with
+from flows.people.telling import tell_of_failure
+from flows.server.start import SCHEDULER_VARIABLE, run_once
+from flows.steps.commands import StageError
+from flows.steps.decision import settle
+from flows.steps.work import pull_shared, workplace
+from flows.steps.workspace import WorkspaceBusyError
 from pipeline.params.schema import load
-from pipeline.stage import run_stage
+from pipeline.running.entry import run_stage
+from pipeline.running.leash import end_with
 
 
 @flow(
@@ -53,13 +53,18 @@ def promotion(version: int | None = None, approval: bool | None = None) -> State
         return Failed(message=str(error))
 
 
-def main() -> int:
-    """Run the flow once, with a temporary Prefect server if there is none; 1 when it failed."""
+def build_parser() -> argparse.ArgumentParser:
+    """The options of ``python -m flows.promotion``."""
     parser = argparse.ArgumentParser(
         prog="python -m flows.promotion", description="Promote the challenger, or refuse it."
     )
     parser.add_argument("--version", type=int, metavar="N", help="default: alias challenger")
-    chosen = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """Run the flow once, with a temporary Prefect server if there is none; 1 when it failed."""
+    chosen = build_parser().parse_args()
     return run_once(promotion, {"version": chosen.version} if chosen.version else {})
 
 

@@ -17,24 +17,24 @@ from prefect import State, flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.states import Cancelled, Completed, Failed
 
-from flows.answers import Standing
-from flows.command_tasks import NOT_MEASURED, drift, standing
-from flows.commands import StageError, Workplace
-from flows.decision import settle
-from flows.incoming import take_in
-from flows.report import headline, mlflow_page, publish
-from flows.runs import take_up
-from flows.stages import was_trained
-from flows.start import SCHEDULER_VARIABLE, run_once
-from flows.tasks import ask, ended, with_retries
-from flows.telling import notify, tell_of_failure
-from flows.work import pull_shared, push_shared, register_model, run_stages, workplace
-from flows.workspace import WorkspaceBusyError
-from pipeline.leash import end_with
-from pipeline.params.flows_config import FlowsConfig
+from flows.people.report import headline, mlflow_page, publish
+from flows.people.telling import notify, tell_of_failure
+from flows.server.runs import take_up
+from flows.server.start import SCHEDULER_VARIABLE, run_once
+from flows.steps.answers import Standing
+from flows.steps.command_tasks import NOT_MEASURED, drift, standing
+from flows.steps.commands import StageError, Workplace
+from flows.steps.decision import settle
+from flows.steps.incoming import take_in
+from flows.steps.stages import was_trained
+from flows.steps.tasks import ask, ended, with_retries
+from flows.steps.work import pull_shared, push_shared, register_model, run_stages, workplace
+from flows.steps.workspace import WorkspaceBusyError
+from pipeline.params.flows import FlowsConfig
 from pipeline.params.schema import load
 from pipeline.paths import REPORTS
-from pipeline.stage import run_stage
+from pipeline.running.entry import run_stage
+from pipeline.running.leash import end_with
 
 NOTHING = "Nothing to do"
 
@@ -79,9 +79,9 @@ def _retrain(place: Workplace, config: FlowsConfig) -> State[Any]:
 
     run_stages(place, config, after={"validate": measure})
     push_shared(place, config)
-    register_model(place, config)
-    publish(place.root)
-    remarks += [headline(place.root), mlflow_page(place.root)]
+    runs = register_model(place, config)
+    publish(place.root, runs)
+    remarks += [headline(place.root), mlflow_page(place.root, runs)]
     return settle(place, config, remarks=remarks)
 
 
@@ -96,12 +96,17 @@ def _drift(place: Workplace) -> str:
     return f"Training data: {ended(state)}."
 
 
-def main() -> int:
-    """Run the flow once, with a temporary Prefect server if there is none; 1 when it failed."""
-    argparse.ArgumentParser(
+def build_parser() -> argparse.ArgumentParser:
+    """The options of ``python -m flows.retraining``."""
+    return argparse.ArgumentParser(
         prog="python -m flows.retraining",
         description="Train, evaluate, compare, promote or refuse, tell; or find nothing to do.",
-    ).parse_args()
+    )
+
+
+def main() -> int:
+    """Run the flow once, with a temporary Prefect server if there is none; 1 when it failed."""
+    build_parser().parse_args()
     return run_once(retraining, {})
 
 

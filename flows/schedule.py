@@ -24,14 +24,14 @@ from flows.left_behind import close_all
 from flows.promotion import promotion
 from flows.retraining import retraining
 from flows.sensor import watch
-from flows.server import ServerConfig, use_prefect_api
-from flows.start import SCHEDULER_VARIABLE
+from flows.server.api import ServerConfig, use_prefect_api
+from flows.server.start import SCHEDULER_VARIABLE
+from flows.server.unattended import catch_up
 from flows.sweep import sweep
 from flows.training import training
-from flows.unattended import catch_up
-from pipeline.params.flows_config import ScheduleConfig
+from pipeline.params.flows import ScheduleConfig
 from pipeline.params.schema import load
-from pipeline.stage import run_stage
+from pipeline.running.entry import run_stage
 
 ON_DEMAND = "on-demand"
 DECISION = "decision"
@@ -108,8 +108,8 @@ def requested(arguments: argparse.Namespace, configured: ScheduleConfig) -> Sche
     return schedule
 
 
-def main() -> int:
-    """Serve until stopped."""
+def build_parser() -> argparse.ArgumentParser:
+    """The options of ``python -m flows.schedule``."""
     parser = argparse.ArgumentParser(
         prog="python -m flows.schedule",
         description="Serve the flows here: training on demand, retraining on a schedule.",
@@ -117,7 +117,12 @@ def main() -> int:
     parser.add_argument("--cron", help="minute hour day month weekday (default: schedule.cron)")
     parser.add_argument("--timezone", help="such as Europe/Berlin (default: schedule.timezone)")
     parser.add_argument("--port", type=int, default=4200, help="of Prefect's pages (4200)")
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """Serve until stopped."""
+    arguments = build_parser().parse_args()
     config = load()
     schedule = requested(arguments, config.schedule)
     served = deployments(schedule)

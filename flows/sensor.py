@@ -29,13 +29,13 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import StateType
 from prefect.exceptions import PrefectException
 
-from flows.incoming import READY, arrived
-from flows.runs import TAKEN_UP
-from flows.start import SCHEDULER_VARIABLE
-from flows.workspace import in_use
-from pipeline.leash import end_with
+from flows.server.runs import TAKEN_UP
+from flows.server.start import SCHEDULER_VARIABLE
+from flows.steps.incoming import READY, arrived
+from flows.steps.workspace import in_use
 from pipeline.params.schema import load
-from pipeline.stage import run_stage
+from pipeline.running.entry import run_stage
+from pipeline.running.leash import end_with
 
 AT_WORK = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 Mark = tuple[str, float]
@@ -126,14 +126,19 @@ async def _at_work(client: PrefectClient, deployment: UUID) -> bool:
     return bool(runs)
 
 
-def main() -> int:
-    """Watch the current folder's ``flows.incoming`` until stopped, or the worker ends."""
+def build_parser() -> argparse.ArgumentParser:
+    """The options of ``python -m flows.sensor``."""
     parser = argparse.ArgumentParser(
         prog="python -m flows.sensor",
         description="Start a retraining when data arrive in flows.incoming; beside a worker.",
     )
     parser.add_argument("--deployment", default="retraining/weekly", help="retraining/weekly")
-    chosen = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """Watch the current folder's ``flows.incoming`` until stopped, or the worker ends."""
+    chosen = build_parser().parse_args()
     end_with(int(os.environ.get(SCHEDULER_VARIABLE, 0)))
     config = load()
     if config.schedule.poll_seconds:

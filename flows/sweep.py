@@ -18,20 +18,20 @@ from prefect import State, flow, get_run_logger
 from prefect.artifacts import create_image_artifact, create_table_artifact
 from prefect.states import Completed, Failed
 
-from flows.commands import StageError, stage_environment
-from flows.report import as_url
-from flows.runs import take_up
-from flows.start import SCHEDULER_VARIABLE, run_once
-from flows.trials import Trials
-from flows.workspace import one_of_several
-from pipeline.leash import end_with
+from flows.people.report import as_url
+from flows.server.runs import take_up
+from flows.server.start import SCHEDULER_VARIABLE, run_once
+from flows.steps.commands import StageError, stage_environment
+from flows.steps.workspace import one_of_several
+from flows.trials.series import Trials
 from pipeline.params.schema import load
 from pipeline.paths import REPORTS
-from pipeline.stage import run_stage
+from pipeline.running.entry import run_stage
+from pipeline.running.leash import end_with
 from pipeline.sweep import study as sweeps
 from pipeline.sweep.contact import Contact
 from pipeline.sweep.space import KINDS, check, parse
-from pipeline.worktree import read_work_tree
+from pipeline.workspace.git import read_work_tree
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -83,7 +83,7 @@ def _report(study: "Study", contact: Contact) -> str:
         StageError: it cannot be published.
         StoreAwayError: the store has been away for too long.
     """
-    command = [sys.executable, "-m", "pipeline.sweep.report", study.study_name]
+    command = [sys.executable, "-m", "pipeline", "sweep", study.study_name]
     done = subprocess.run(command, env=stage_environment(), capture_output=True, text=True)
     for line in done.stdout.splitlines():
         get_run_logger().info(line)
@@ -91,7 +91,7 @@ def _report(study: "Study", contact: Contact) -> str:
         said = done.stderr.strip().splitlines() or ["no reason given"]
         raise StageError(f"the sweep's report failed: {said[-1].removeprefix('error: ')}")
     table = contact.patiently(lambda: sweeps.table(study))
-    rows = [{key: value for key, value in row.items() if value is not None} for row in table]
+    rows = [{k: v for k, v in row.items() if v is not None and k != sweeps.KEY} for row in table]
     create_table_artifact(key="trials", table=rows, description="Best first; AP on the val split")
     for picture in sorted(sweeps.folder(study.study_name, REPORTS).glob("*.png")):
         create_image_artifact(key=f"sweep-{picture.stem}", image_url=as_url(picture))
@@ -103,8 +103,8 @@ def _report(study: "Study", contact: Contact) -> str:
     return f"best of {answers}: val AP {best.value:.4f} with {settings}"
 
 
-def main() -> int:
-    """Run the flow once, with a temporary Prefect server if there is none; 1 when it failed."""
+def build_parser() -> argparse.ArgumentParser:
+    """The options of ``python -m flows.sweep``."""
     parser = argparse.ArgumentParser(
         prog="python -m flows.sweep",
         description=__doc__,
@@ -116,7 +116,12 @@ def main() -> int:
     )
     parser.add_argument("--trials", type=int, default=TRIALS, help=f"in all ({TRIALS})")
     parser.add_argument("--name", help="go on with the sweep of this name, or begin it")
-    chosen = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """Run the flow once, with a temporary Prefect server if there is none; 1 when it failed."""
+    chosen = build_parser().parse_args()
     space = {}
     for text in chosen.set:
         key, sign, what = text.partition("=")

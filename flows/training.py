@@ -18,17 +18,17 @@ from prefect import State, flow
 from prefect.states import Cancelled, Completed, Failed
 from ruamel.yaml import YAML
 
-from flows.commands import StageError, Workplace
-from flows.copies import own_copy
-from flows.report import headline, publish
-from flows.runs import take_up
-from flows.start import SCHEDULER_VARIABLE, run_once
-from flows.work import pull_shared, push_shared, register_model, run_stages, workplace
-from flows.workspace import WorkspaceBusyError, one_of_several
-from pipeline.leash import end_with
-from pipeline.params.flows_config import FlowsConfig
+from flows.people.report import headline, publish
+from flows.server.runs import take_up
+from flows.server.start import SCHEDULER_VARIABLE, run_once
+from flows.steps.commands import StageError, Workplace
+from flows.steps.copies import own_copy
+from flows.steps.work import pull_shared, push_shared, register_model, run_stages, workplace
+from flows.steps.workspace import WorkspaceBusyError, one_of_several
+from pipeline.params.flows import FlowsConfig
 from pipeline.params.schema import load
-from pipeline.stage import run_stage
+from pipeline.running.entry import run_stage
+from pipeline.running.leash import end_with
 
 
 @flow(name="training", on_crashed=[take_up])
@@ -52,8 +52,7 @@ def training(
             pull_shared(place, config)
             names = run_stages(place, config)
             push_shared(place, config)
-            register_model(place, config)
-            publish(place.root)
+            publish(place.root, register_model(place, config))
             found = headline(place.root)
     except WorkspaceBusyError as error:
         return Cancelled(message=str(error))
@@ -77,8 +76,8 @@ def _place(root: Path, config: FlowsConfig, own: Mapping[str, object]) -> Iterat
         yield place
 
 
-def main() -> int:
-    """Run the flow once, with a temporary Prefect server if there is none; 1 when it failed."""
+def build_parser() -> argparse.ArgumentParser:
+    """The options of ``python -m flows.training``."""
     parser = argparse.ArgumentParser(
         prog="python -m flows.training", description="Run the whole pipeline once, under Prefect."
     )
@@ -92,7 +91,12 @@ def main() -> int:
     )
     parser.add_argument("--data", metavar="FILE", help="description of another data set")
     parser.add_argument("--experiment", metavar="NAME", help="another experiment in MLflow")
-    chosen = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """Run the flow once, with a temporary Prefect server if there is none; 1 when it failed."""
+    chosen = build_parser().parse_args()
     parameters = {
         "settings": _settings(chosen.set),
         "data": chosen.data,

@@ -1,25 +1,28 @@
-"""Stage ``anchors``: choose the anchors for the training boxes and show how they fit."""
-
-import json
+"""Stage ``anchors``: choose the anchors for the training boxes."""
 
 from pipeline import paths
-from pipeline.params.schema import load
-from pipeline.stage import run_stage
-from yolov2.data.anchor_report import anchor_table, save_anchor_plot
+from pipeline.params.reading import read_section
+from pipeline.running.entry import run_stage
+from pipeline.workspace.inputs import unchanged
+from yolov2.config.data import AnchorsConfig
+from yolov2.config.model import ModelConfig
+from yolov2.data.anchor_report import anchor_table
 from yolov2.data.anchors import choose_anchors
 from yolov2.data.table import LabelTables
+from yolov2.files import write_json
+
+STAGE = "anchors"
 
 
 def main() -> None:
-    """Cluster the boxes of the label table; write ``anchors.json`` and the scatter plot."""
-    params = load()
-    tables = LabelTables.read(paths.ARTIFACTS)
-    report = choose_anchors(tables, params.anchors, params.model.image_size)
-    text = json.dumps(report.as_json(), indent=2) + "\n"
-    paths.ANCHORS.write_text(text, encoding="utf-8")
-    save_anchor_plot(report, paths.ANCHORS_PLOT)
+    """Cluster the boxes of the label table; write ``anchors.json``."""
+    with unchanged(STAGE):
+        config = read_section("anchors", AnchorsConfig)
+        side = read_section("model", ModelConfig).image_size
+        report = choose_anchors(LabelTables.read(paths.ARTIFACTS), config, side)
+        write_json(paths.ANCHORS, report.as_json())
     print(anchor_table(report))
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, options=False)

@@ -25,13 +25,16 @@ from PIL import Image
 from sklearn.datasets import load_digits, load_sample_images
 from tqdm import tqdm
 
-from pipeline.digit_ink import glyph
-from pipeline.digit_scenes import Material, Scene, compose_scene
-from pipeline.params.schema import DigitsConfig, load
-from pipeline.stage import run_stage
-from yolov2.config import DataConfig
-from yolov2.section import require_between
+from pipeline.params.digits import DigitsConfig
+from pipeline.params.reading import read_section
+from pipeline.running.entry import run_stage
+from pipeline.scenes.ink import glyph
+from pipeline.scenes.scene import Material, Scene, compose_scene
+from pipeline.workspace.inputs import unchanged
+from yolov2.config.data import DataConfig
+from yolov2.config.section import require_between
 
+STAGE = "digits"
 DIGITS = Path("data/digits")
 SPLITS = ("train", "val", "test")
 DIGIT_SHARES = {"train": (0.0, 0.7), "val": (0.7, 0.8), "test": (0.8, 1.0)}
@@ -71,7 +74,7 @@ What scikit-learn says about the photographs, word for word:
 # the same for every other data set, so that DVC keeps it once
 NOTE = """\
 No scenes: params.yaml names another data set (data.config).
-`python -m pipeline.params use demo` and `dvc repro` make them, or take them from DVC's cache.
+`pipeline params use demo` and `dvc repro` make them, or take them from DVC's cache.
 """
 
 
@@ -150,7 +153,7 @@ def write_data_set(folder: Path, config: DigitsConfig) -> None:
 def wanted_by(data: DataConfig) -> bool:
     """Whether the data set may hold the scenes: DVC watches a folder with them, or in them.
 
-    That is the embedded data set itself, or what ``python -m pipeline.data add`` makes of it.
+    That is the embedded data set itself, or what ``pipeline data add`` makes of it.
     """
     watched = Path(os.path.abspath(Path(data.config).parent / data.root))
     scenes = Path(os.path.abspath(DIGITS))
@@ -209,11 +212,12 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser.add_argument("--scenes", type=int, default=300, help="how many (default: 300)")
     parser.add_argument("--seed", type=int, default=1, help="another seed, other scenes")
     parser.add_argument("--split", choices=SPLITS, default="train", help="whose digits they show")
-    chosen, params = parser.parse_args(arguments), load()
-    config = params.digits
+    chosen = parser.parse_args(arguments)
     if chosen.more is None:
-        compose(params.data, config)
+        with unchanged(STAGE):
+            compose(read_section("data", DataConfig), read_section("digits", DigitsConfig))
         return
+    config = read_section("digits", DigitsConfig)
     require_between("--scenes", chosen.scenes, 1, 99_999)
     require_between("--seed", chosen.seed, 0, 2**32 - 1)
     scenes = make_scenes(chosen.split, chosen.scenes, config, later=chosen.seed)

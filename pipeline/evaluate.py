@@ -1,29 +1,29 @@
-"""Stage ``evaluate``: score the best checkpoint, report it, log it as a run of its own.
+"""Stage ``evaluate``: score the best checkpoint, write figures and tables, hand them over.
 
 The score thresholds to detect with are found on the validation split, and never on the one that
-is reported.
+is reported. The pictures are drawn from the tables by the stage ``report``.
 """
 
-import json
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from pipeline import paths
-from pipeline.identity import collect_identity
-from pipeline.params.schema import Params, load
-from pipeline.splits import check_split
-from pipeline.stage import run_stage
-from pipeline.tracking import check_reachable, log_evaluation
-from yolov2.config import caution
-from yolov2.data.description import read_description
-from yolov2.data.table import LabelTables
+from pipeline.labels import Labels, read_labels
+from pipeline.params.reading import read_section
+from pipeline.running.entry import run_stage
+from pipeline.running.files import read_json
+from pipeline.running.recorder import store_checked
+from pipeline.workspace.handover import Handover
+from pipeline.workspace.inputs import Inputs
+from yolov2.config.data import DataConfig
+from yolov2.config.evaluate import EvaluateConfig, caution
+from yolov2.config.machine import MachineConfig
 from yolov2.detection.detections import Detections
 from yolov2.evaluation.annotated import AnnotatedImages, annotated_images
 from yolov2.evaluation.evaluate import (
+    EvaluatedCheckpoint,
     detect_images,
     evaluate_detections,
     require_classes,
@@ -31,47 +31,67 @@ from yolov2.evaluation.evaluate import (
 )
 from yolov2.evaluation.matches import match
 from yolov2.evaluation.metrics import Evaluation
-from yolov2.evaluation.report import write_report
+from yolov2.evaluation.report.tables import write_tables
 from yolov2.evaluation.thresholds import best_thresholds, write_thresholds
+from yolov2.files import file_sha256
+from yolov2.network.device import use_threads
 from yolov2.runtime.model_file import open_model
-from yolov2.runtime.thresholds import file_hash
 
-VAL = "val"
+STAGE, VAL = "evaluate", "val"
 
 
 def main() -> None:
-    """Evaluate ``models/best.pt`` on ``evaluate.split``; write and log figures and pictures."""
-    params = load()
-    check_reachable(params.tracking)
-    tables = LabelTables.read(paths.ARTIFACTS)
-    check_split(tables, params.evaluate.split)
-    root = read_description(Path(params.data.config)).root
-    model = open_model(paths.BEST, params.train.device)
-    require_classes(model, tables.class_names)
+    """Evaluate ``models/best.pt`` on ``evaluate.split``; write figures and tables."""
+    inputs = Inputs.of(STAGE)
+    config = read_section("evaluate", EvaluateConfig)
+    data = read_section("data", DataConfig)
+    machine = read_section("machine", MachineConfig)
+    use_threads(machine.threads)
+    with store_checked():
+        labels = read_labels(data)
+        labels.check_split(config.split)
+        training = read_json(paths.TRAINING, "`dvc repro train`")
+    sections = {"data": asdict(data), "evaluate": asdict(config), "machine": asdict(machine)}
+    with Handover.of(STAGE, sections) as handover:
+        evaluated = _evaluate(labels, config, machine)
+        print(describe(evaluated.evaluation))
+        inputs.require_unchanged()
+        handover.done(
+            training=training,
+            metrics=evaluated.evaluation.as_metrics(),
+            digest=file_sha256(paths.METRICS),
+            files=[paths.METRICS, *sorted(paths.EVALUATE_REPORT.glob("*.*"))],
+        )
+
+
+def _evaluate(
+    labels: Labels, config: EvaluateConfig, machine: MachineConfig
+) -> EvaluatedCheckpoint:
+    """Measure, and write what was measured."""
+    model = open_model(paths.BEST, machine.device)
+    require_classes(model, labels.tables.class_names)
 
     def detections_of(annotated: AnnotatedImages) -> dict[int, Detections]:
         return detect_images(
             model,
             annotated,
-            params.evaluate,
-            num_workers=params.train.num_workers,
+            config,
+            num_workers=machine.num_workers,
             progress=partial(tqdm, desc=annotated.split, disable=None, leave=False, unit="batch"),
             tell=print,
         )
 
-    annotated = annotated_images(tables, params.evaluate.split, root)
-    evaluated = evaluate_detections(annotated, detections_of(annotated), params.evaluate)
-    evaluation = evaluated.evaluation
-    write_metrics(evaluation, paths.METRICS)
-    write_report(evaluated, paths.EVALUATE_REPORT, params.evaluate.pictures)
-    matches = evaluation.matches
+    annotated = annotated_images(labels.tables, config.split, labels.root)
+    evaluated = evaluate_detections(annotated, detections_of(annotated), config)
+    write_metrics(evaluated.evaluation, paths.METRICS)
+    write_tables(evaluated, paths.EVALUATE_REPORT)
+    matches = evaluated.evaluation.matches
     if annotated.split != VAL:
-        others = annotated_images(tables, VAL, root)
-        matches = match(others.truth, detections_of(others), len(tables.class_names))
-    best = best_thresholds(matches, tables.class_names)
-    write_thresholds(paths.THRESHOLDS, best, VAL, file_hash(paths.BEST))
-    print(describe(evaluation))
-    _track(params, evaluation)
+        others = annotated_images(labels.tables, VAL, labels.root)
+        matches = match(others.truth, detections_of(others), len(labels.tables.class_names))
+    best = best_thresholds(matches, labels.tables.class_names)
+    write_thresholds(paths.THRESHOLDS, best, VAL, file_sha256(paths.BEST))
+    return evaluated
 
 
 def describe(evaluation: Evaluation) -> str:
@@ -86,21 +106,5 @@ def describe(evaluation: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def _track(params: Params, evaluation: Evaluation) -> None:
-    """One complete MLflow run of this evaluation; its id goes to ``evaluate_run.json``."""
-    training_run: dict[str, Any] = json.loads(paths.TRAIN_RUN.read_text(encoding="utf-8"))
-    run_id = log_evaluation(
-        params.tracking,
-        training_run=training_run,
-        parameters=training_run["parameters"] | {"evaluate": asdict(params.evaluate)},
-        metrics=evaluation.as_metrics(),
-        artifacts=[paths.METRICS, *sorted(paths.EVALUATE_REPORT.rglob("*.*"))],
-        identity=collect_identity("evaluate"),
-    )
-    record = {"run_id": run_id, "training_run_id": training_run["run_id"]}
-    text = json.dumps(record, indent=2) + "\n"
-    paths.EVALUATE_RUN.write_text(text, encoding="utf-8")
-
-
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, options=False)

@@ -1,64 +1,63 @@
 """Stage ``export``: the best checkpoint in all formats, each proven on evaluation images."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from pipeline import paths
-from pipeline.identity import collect_identity
-from pipeline.params.schema import Params, load
-from pipeline.splits import check_split
-from pipeline.stage import run_stage
-from pipeline.tracking import check_reachable, log_export
-from yolov2.data.description import read_description
-from yolov2.data.table import LabelTables
+from pipeline.labels import read_labels
+from pipeline.params.reading import read_section
+from pipeline.running.entry import run_stage
+from pipeline.running.files import read_json
+from pipeline.running.recorder import store_checked
+from pipeline.workspace.handover import Handover
+from pipeline.workspace.inputs import Inputs
+from yolov2.config.data import DataConfig
+from yolov2.config.evaluate import EvaluateConfig
+from yolov2.config.export import ExportConfig
+from yolov2.config.machine import MachineConfig
 from yolov2.export.artefacts import Places, export_checkpoint
 from yolov2.export.evidence import evidence_of
 from yolov2.export.report import describe, export_report, export_table
-from yolov2.run_folder import write_json, write_text
+from yolov2.files import file_sha256, write_json, write_text
+from yolov2.network.device import use_threads
 from yolov2.runtime.thresholds import read_thresholds
+
+STAGE = "export"
 
 
 def main() -> None:
     """Export ``models/best.pt``; write ``reports/export.json`` and its table ``export.md``."""
-    params = load()
-    check_reachable(params.tracking)
-    config = params.export
-    tables = LabelTables.read(paths.ARTIFACTS)
-    check_split(tables, params.evaluate.split)
-    root = read_description(Path(params.data.config)).root
-    thresholds = read_thresholds(paths.THRESHOLDS)
-    evidence = evidence_of(tables, root, config, params.evaluate, thresholds)
-    exported = []
-    places = Places(folder=paths.EXPORTED, reports=(paths.EXPORT, paths.EXPORT_TABLE))
-    for item in export_checkpoint(paths.BEST, places, evidence, config):
-        exported.append(item)
-        print(describe(item), flush=True)
-    report = export_report(exported, evidence, config)
-    write_json(paths.EXPORT, report)
-    write_text(paths.EXPORT_TABLE, export_table(report))
-    _track(params, report)
-
-
-def _track(params: Params, report: Mapping[str, Any]) -> None:
-    """An MLflow run of this export; by it a reproduction knows the files' hashes.
-
-    Its id goes to ``export_run.json``.
-    """
-    training_run = json.loads(paths.TRAIN_RUN.read_text(encoding="utf-8"))
-    own = {"evaluate": asdict(params.evaluate), "export": asdict(params.export)}
-    run_id = log_export(
-        params.tracking,
-        training_run=training_run,
-        parameters=training_run["parameters"] | own,
-        metrics=figures(report),
-        artifacts=[paths.EXPORT, paths.EXPORT_TABLE],
-        identity=collect_identity("export"),
-    )
-    record = {"run_id": run_id, "training_run_id": training_run["run_id"]}
-    write_json(paths.EXPORT_RUN, record)
+    inputs = Inputs.of(STAGE)
+    data = read_section("data", DataConfig)
+    evaluate = read_section("evaluate", EvaluateConfig)
+    config = read_section("export", ExportConfig)
+    machine = read_section("machine", MachineConfig)
+    use_threads(machine.threads)
+    with store_checked():
+        labels = read_labels(data)
+        labels.check_split(evaluate.split)
+        thresholds = read_thresholds(paths.THRESHOLDS)
+        training = read_json(paths.TRAINING, "`dvc repro train`")
+    sections = {"data": asdict(data), "evaluate": asdict(evaluate), "export": asdict(config)}
+    sections["machine"] = asdict(machine)
+    with Handover.of(STAGE, sections) as handover:
+        evidence = evidence_of(labels.tables, labels.root, config, evaluate, thresholds)
+        exported = []
+        places = Places(folder=paths.EXPORTED, reports=(paths.EXPORT, paths.EXPORT_TABLE))
+        for item in export_checkpoint(paths.BEST, places, evidence, config):
+            exported.append(item)
+            print(describe(item), flush=True)
+        report = export_report(exported, evidence, config)
+        write_json(paths.EXPORT, report)
+        write_text(paths.EXPORT_TABLE, export_table(report))
+        inputs.require_unchanged()
+        handover.done(
+            training=training,
+            metrics=figures(report),
+            digest=file_sha256(paths.EXPORT),
+            files=[paths.EXPORT, paths.EXPORT_TABLE],
+        )
 
 
 def figures(report: Mapping[str, Any]) -> dict[str, float | None]:
@@ -71,4 +70,4 @@ def figures(report: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, options=False)

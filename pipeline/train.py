@@ -1,77 +1,98 @@
-"""Stage ``train``: train YOLOv2, log the run to MLflow as it goes, keep checkpoints to resume.
+"""Stage ``train``: train YOLOv2, keep checkpoints to resume, leave the rest to the recorder.
 
 With ``train.devices`` above 1 the stage starts itself again under ``torchrun``, a process a
-device, of which the first writes and logs.
+device, of which the first writes.
 """
 
 import json
 import os
 import shutil
 import sys
-from collections.abc import Generator, Iterable
-from contextlib import closing
-from dataclasses import asdict
+from collections.abc import Generator
+from contextlib import closing, nullcontext
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
 from tqdm import tqdm
 
 from pipeline import paths
-from pipeline.delivery import Delivery
-from pipeline.identity import collect_identity
-from pipeline.params.schema import Params, load
-from pipeline.splits import check_split
-from pipeline.stage import run_stage
-from pipeline.tracking import check_reachable, open_training_run
-from pipeline.training_folder import (
-    LOGGED,
-    RUN,
-    checkpoint_root,
-    code_version,
-    forget_old_trainings,
-    logged,
-)
-from pipeline.training_run import WEIGHTS_TAG
-from yolov2.data.dataset import DetectionDataset
-from yolov2.data.description import read_description
-from yolov2.data.plan import first_draws
-from yolov2.data.table import LabelTables
-from yolov2.detection.contact_sheet import contact_sheet
-from yolov2.inputs import TrainingInputs
-from yolov2.network.device import resolve_device
-from yolov2.run_folder import BEST, HASHES, HISTORY, LAST, SPEED, STEPS, write_json
-from yolov2.runs import finished, train_run
-from yolov2.training.curves import plot_training_curves
+from pipeline.checkpoints import RECORDING, checkpoint_folder, forget_old_trainings
+from pipeline.labels import Labels, read_labels
+from pipeline.params.reading import read_section
+from pipeline.running.entry import run_stage
+from pipeline.running.recorder import Recorder, Status, add_notice, begin, is_sent, store_checked
+from pipeline.workspace.dvc_files import code_version
+from pipeline.workspace.inputs import Inputs
+from yolov2.config.data import DataConfig
+from yolov2.config.evaluate import EvaluateConfig
+from yolov2.config.machine import MachineConfig
+from yolov2.config.model import ModelConfig
+from yolov2.config.train import TrainConfig
+from yolov2.files import write_json
+from yolov2.network.checkpoint import load_detector, save_checkpoint
+from yolov2.network.device import resolve_device, use_threads
+from yolov2.runs.folder import BEST, HASHES, HISTORY, LAST
+from yolov2.runs.inputs import TrainingInputs
+from yolov2.runs.run import finished, train_run
+from yolov2.termination import Terminated
 from yolov2.training.reports import EpochReport, Notice, Saved, describe
 
-PREVIEW = "preview.png"
-PREVIEWED = 16
-"""Images of the contact sheet that is logged before the training begins."""
+STAGE = "train"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The sections of ``params.yaml`` that this stage reads."""
+
+    data: DataConfig
+    model: ModelConfig
+    train: TrainConfig
+    machine: MachineConfig
+
+    @classmethod
+    def read(cls) -> "Settings":
+        """As ``params.yaml`` has them."""
+        return cls(
+            data=read_section("data", DataConfig),
+            model=read_section("model", ModelConfig),
+            train=read_section("train", TrainConfig),
+            machine=read_section("machine", MachineConfig),
+        )
 
 
 def main() -> None:
-    """Train, or go on with an interrupted training of the same fingerprint."""
-    params = load()
-    inputs = _inputs(params)
-    code = code_version()
-    key = inputs.fingerprint(code)
-    folder = checkpoint_root() / key[:16]
+    """Train, or go on with an interrupted training of the same fingerprint.
+
+    Raises:
+        InputsChangedError: what it reads was edited meanwhile; what was learnt stays.
+    """
+    read = Inputs.of(STAGE)
+    settings = Settings.read()
+    use_threads(settings.machine.threads)  # before the run's identity tells their number
+    is_first = int(os.environ.get("RANK", "0")) == 0
+    with store_checked() if is_first else nullcontext():
+        labels = read_labels(settings.data)
+        inputs = _inputs(settings, labels)
+        code = code_version(STAGE)
+        key = inputs.fingerprint(code)
+    folder = checkpoint_folder(key)
     complete = finished(folder, key)
-    if params.train.devices > 1 and not complete and "TORCHELASTIC_RUN_ID" not in os.environ:
-        _start_processes(params.train.devices)
-    if int(os.environ.get("RANK", "0")) > 0:
+    if not is_first:
         for _ in train_run(inputs, folder, code=code, resume=True):
             pass
         return
-    check_reachable(params.tracking)
-    check_split(inputs.tables, params.evaluate.split)
-    resolve_device(params.train.device)
-    if complete and logged(folder):
+    if settings.train.devices > 1 and not complete and "TORCHELASTIC_RUN_ID" not in os.environ:
+        _start_processes(settings.train.devices)
+    labels.check_split(read_section("evaluate", EvaluateConfig).split)
+    resolve_device(settings.machine.device)
+    if complete and is_sent(folder / RECORDING):
         print(f"this training is complete in {folder}: taking its result (delete it to retrain)")
     else:
-        _train(params, inputs, folder, code=code, key=key)
-    _publish(folder)
+        _train(settings, inputs, folder, code=code, key=key)
+    read.require_unchanged()
+    _publish(inputs, folder)
     forget_old_trainings(folder)
 
 
@@ -83,107 +104,82 @@ def _start_processes(devices: int) -> None:
     os.execv(sys.executable, launcher + stage)
 
 
-def _inputs(params: Params) -> TrainingInputs:
+def _inputs(settings: Settings, labels: Labels) -> TrainingInputs:
     anchors = json.loads(paths.ANCHORS.read_text(encoding="utf-8"))["anchors"]
     return TrainingInputs(
-        tables=LabelTables.read(paths.ARTIFACTS),
-        root=read_description(Path(params.data.config)).root,
+        tables=labels.tables,
+        root=labels.root,
         anchors=tuple((float(w), float(h)) for w, h in anchors),
-        model=params.model,
-        train=params.train,
+        model=settings.model,
+        train=settings.train,
+        machine=settings.machine,
     )
 
 
-def _train(params: Params, inputs: TrainingInputs, folder: Path, *, code: str, key: str) -> None:
-    run_file = folder / RUN
-    run_id = json.loads(run_file.read_text())["run_id"] if run_file.exists() else None
+def _train(
+    settings: Settings, inputs: TrainingInputs, folder: Path, *, code: str, key: str
+) -> None:
+    """Train what is left, while the recorder follows in the folder."""
     if (folder / LAST).exists():
         print(f"going on with the training in {folder}")
-    with open_training_run(
-        params.tracking,
-        parameters=asdict(params),
-        key=key,
-        run_id=run_id,
-        identity=collect_identity("train"),
-    ) as run:
-        record = _run_record(params, run.run_id, run.model_id, key)
-        write_json(run_file, record)
-        delivery = Delivery(run, folder)
-        delivery.enclose(_preview(inputs, folder))
-        if not finished(folder, key):
-            delivery.send()
-            _follow(inputs, folder, delivery, code)
-        plot_training_curves(pd.read_csv(folder / HISTORY), folder / "curves.png")
-        delivery.enclose(*_results(folder))
-        delivery.finish()
-        hashes = json.loads((folder / HASHES).read_text(encoding="utf-8"))
-        run.mark({WEIGHTS_TAG: hashes["weights"]})
-    write_json(run_file, record | LOGGED)
-
-
-def _follow(inputs: TrainingInputs, folder: Path, delivery: Delivery, code: str) -> None:
-    """Train, tell people, and pass on to MLflow what is safely on disk."""
-    bar = partial(tqdm, disable=None, leave=False, unit="step")
-    about = {"run_id": delivery.run.run_id}
-    events = train_run(inputs, folder, code=code, resume=True, progress=bar, about=about)
-    assert isinstance(events, Generator)
+    recorder = Recorder(folder=folder / RECORDING, program="follow")
+    begin(recorder.folder, STAGE, {"key": key, "parameters": asdict(settings)})
+    recorder.start()
+    status: Status = "FAILED"
     try:
-        with closing(events):
-            for event in events:
-                if isinstance(event, EpochReport):
-                    print(describe(event), flush=True)
-                elif isinstance(event, Notice):
-                    print(event.text, flush=True)
-                    delivery.note(f"step {event.step}: {event.text}")
-                elif isinstance(event, Saved):
-                    delivery.send()
-    except BaseException:
-        delivery.send()  # what the checkpoint of the last whole step has added
+        if not finished(folder, key):
+            _follow(inputs, folder, recorder, code)
+        status = "FINISHED"
+    except (KeyboardInterrupt, Terminated):
+        status = "KILLED"
         raise
+    finally:
+        recorder.finish(status)
 
 
-def _preview(inputs: TrainingInputs, folder: Path) -> Path:
-    """What the network will see, for people, before a day is lost to a wrong label."""
-    path = folder / PREVIEW
-    if (folder / LAST).exists():
-        return path
-    config, side = inputs.train, inputs.model.image_size
-    dataset = DetectionDataset(
-        inputs.tables, inputs.root, "train", side, augment=config.augment, seed=config.seed
+def _follow(inputs: TrainingInputs, folder: Path, recorder: Recorder, code: str) -> None:
+    """Train and tell people; what is safely on disk, the recorder passes on."""
+    bar = partial(tqdm, disable=None, leave=False, unit="step")
+    events = train_run(inputs, folder, code=code, resume=True, progress=bar)
+    assert isinstance(events, Generator)
+    with closing(events):
+        for event in events:
+            if isinstance(event, EpochReport):
+                print(describe(event), flush=True)
+            elif isinstance(event, Notice):
+                print(event.text, flush=True)
+                add_notice(folder, f"step {event.step}: {event.text}")
+            elif isinstance(event, Saved):
+                recorder.keep_alive()
+
+
+def _publish(inputs: TrainingInputs, folder: Path) -> None:
+    """Put the results where DVC expects the stage's outputs: only what the inputs decide."""
+    for path in (paths.BEST, paths.HISTORY):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(folder / BEST, paths.BEST)
+    shutil.copyfile(folder / HISTORY, paths.HISTORY)
+    last = load_detector(folder / LAST)
+    save_checkpoint(
+        paths.LAST,
+        last.network,
+        class_names=last.class_names,
+        image_size=last.image_size,
     )
-    draws = first_draws(len(dataset), side, config, PREVIEWED)
-    contact_sheet(dataset, draws).save(path)
-    return path
+    write_json(paths.TRAINING, _known_by(inputs, folder))
 
 
-def _run_record(params: Params, run_id: str, model_id: str, key: str) -> dict[str, object]:
+def _known_by(inputs: TrainingInputs, folder: Path) -> dict[str, Any]:
+    hashes = json.loads((folder / HASHES).read_text(encoding="utf-8"))
+    parameters = inputs.parameters()
+    del parameters["machine"]
     return {
-        "run_id": run_id,
-        "model_id": model_id,
-        "key": key,
-        "experiment": params.tracking.experiment,
-        "parameters": asdict(params),
+        "key": hashes["fingerprint"],
+        "weights": hashes["weights"],
+        "data": hashes["data"],
+        "parameters": parameters,
     }
-
-
-def _results(folder: Path) -> Iterable[Path]:
-    names = (BEST, LAST, HISTORY, STEPS, SPEED, "curves.png", "parameters.json", "environment.json")
-    return [folder / name for name in names]
-
-
-def _publish(folder: Path) -> None:
-    """Copy the results to where DVC expects the stage's outputs."""
-    copies = {
-        BEST: paths.BEST,
-        LAST: paths.LAST,
-        HISTORY: paths.HISTORY,
-        "curves.png": paths.TRAIN_REPORT / "curves.png",
-        RUN: paths.TRAIN_RUN,
-    }
-    for name, target in copies.items():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(folder / name, target)
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, options=False)

@@ -5,7 +5,6 @@ rules against the same tables and documents the result. Either stops the pipelin
 ``reports/validation.json`` and ``reports/data_docs/index.html`` are written.
 """
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,21 +13,28 @@ from typing import Any
 from tqdm import tqdm
 
 from pipeline import paths
-from pipeline.data_docs import make_self_contained
-from pipeline.expectations import render_page, run_expectations
-from pipeline.params.schema import Params, load
-from pipeline.splits import check_train
-from pipeline.stage import run_stage
-from pipeline.validation_report import Outcome, advice, front_page, report
-from yolov2.data.checks import judge
+from pipeline.labels import check_train
+from pipeline.params.reading import read_section
+from pipeline.running.entry import run_stage
+from pipeline.validation.data_docs import make_self_contained
+from pipeline.validation.expectations import render_page, run_expectations
+from pipeline.validation.report import Outcome, advice, front_page, report
+from pipeline.workspace.inputs import unchanged
+from yolov2.config.data import DataConfig, ValidateConfig
 from yolov2.data.description import check_watched, read_description
-from yolov2.data.problems import DataError, Problem, errors, format_notes, format_problems
-from yolov2.data.raw_tables import read_raw_tables
+from yolov2.data.labels.checks import judge
+from yolov2.data.labels.problems import DataError, Problem, errors, format_notes, format_problems
+from yolov2.data.labels.raw_tables import read_raw_tables
+from yolov2.files import write_json, write_text
+
+STAGE = "validate"
 
 
 def main() -> None:
     """Validate the data set of ``params.yaml``; the label table is written if it passes."""
-    outcome = examine(load())
+    with unchanged(STAGE):
+        data, config = read_section("data", DataConfig), read_section("validate", ValidateConfig)
+        outcome = examine(data, config)
     found = report(outcome)
     write_reports(outcome, found)
     if errors(outcome.problems):
@@ -38,15 +44,15 @@ def main() -> None:
     print(summary(found, outcome.problems))
 
 
-def examine(params: Params) -> Outcome:
+def examine(data: DataConfig, config: ValidateConfig) -> Outcome:
     """Read the data set and hold both sets of rules against it.
 
     Raises:
         ValueError: the description is wrong, or DVC would not see the data change.
     """
-    description = read_description(Path(params.data.config))
+    description = read_description(Path(data.config))
     check_train(description)
-    check_watched(description, params.data)
+    check_watched(description, data)
     with tqdm(disable=None, leave=False, unit="image") as bar:
 
         def progress(done: int, total: int) -> None:
@@ -54,29 +60,27 @@ def examine(params: Params) -> Outcome:
             bar.update(done - bar.n)
 
         raw = read_raw_tables(description, progress)
-    tables, problems = judge(raw, params.validate)
+    tables, problems = judge(raw, config)
     return Outcome(
-        data=params.data,
-        config=params.validate,
+        data=data,
+        config=config,
         raw=raw,
         tables=tables,
         problems=problems,
-        results=run_expectations(raw, params.validate),
+        results=run_expectations(raw, config),
     )
 
 
 def write_reports(outcome: Outcome, found: Mapping[str, Any]) -> None:
     """Write the JSON report ``found`` and the Data Docs."""
-    text = json.dumps(found, indent=2, ensure_ascii=False)
-    paths.VALIDATION.parent.mkdir(parents=True, exist_ok=True)
-    paths.VALIDATION.write_text(text + "\n", encoding="utf-8")
+    write_json(paths.VALIDATION, found)
     shutil.rmtree(paths.DATA_DOCS, ignore_errors=True)
     paths.DATA_DOCS.mkdir(parents=True)
     pages = {"index": front_page(outcome, found)}
     for table, document in outcome.results.documents.items():
         pages[table] = make_self_contained(render_page(document))
     for name, page in pages.items():
-        (paths.DATA_DOCS / f"{name}.html").write_text(page, encoding="utf-8")
+        write_text(paths.DATA_DOCS / f"{name}.html", page)
 
 
 def summary(found: Mapping[str, Any], problems: Sequence[Problem]) -> str:
@@ -99,4 +103,4 @@ def summary(found: Mapping[str, Any], problems: Sequence[Problem]) -> str:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, options=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.stage import TELEMETRY_OFF
+from pipeline.running.entry import TELEMETRY_OFF
 
 ROOT = Path(__file__).resolve().parents[1]
 

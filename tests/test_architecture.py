@@ -17,6 +17,7 @@ CHECKS = [
     rules.wrong_directions,
     rules.wrong_products,
     rules.dangling_imports,
+    rules.idle_programs,
     rules.import_cycles,
     rules.filled_packages,
     rules.long_code,
@@ -93,8 +94,9 @@ def _tree(root: Path, files: Mapping[str, str]) -> Tree:
     ("files", "finding"),
     [
         (
-            {"yolov2/config.py": "import yolov2.boxes", "yolov2/boxes.py": ""},
-            "yolov2/config.py:1: yolov2.config must not import yolov2.boxes (imports yolov2.boxes)",
+            {"yolov2/config/model.py": "import yolov2.boxes", "yolov2/boxes.py": ""},
+            "yolov2/config/model.py:1: yolov2.config must not import yolov2.boxes"
+            " (imports yolov2.boxes)",
         ),
         (
             {
@@ -114,29 +116,35 @@ def _tree(root: Path, files: Mapping[str, str]) -> Tree:
         ),
         (
             {
-                "yolov2/runs.py": """
+                "yolov2/runs/run.py": """
                     from typing import TYPE_CHECKING
                     if TYPE_CHECKING:
                         import pipeline.params
                 """,
                 "pipeline/params.py": "",
             },
-            "yolov2/runs.py:4: yolov2.runs must not import pipeline (imports pipeline.params)",
+            "yolov2/runs/run.py:4: yolov2.runs must not import pipeline.params"
+            " (imports pipeline.params)",
         ),
         (
             {"pipeline/train.py": "from flows import training", "flows/training.py": ""},
-            "pipeline/train.py:1: pipeline must not import flows (imports flows.training)",
+            "pipeline/train.py:1: pipeline.train must not import flows (imports flows.training)",
+        ),
+        (
+            {"pipeline/train.py": "import pipeline.tracking.runs", "pipeline/tracking/runs.py": ""},
+            "pipeline/train.py:1: pipeline.train must not import pipeline.tracking"
+            " (imports pipeline.tracking.runs)",
         ),
         (
             {
-                "yolov2/runs.py": "import importlib\nimportlib.import_module('yolov2.cli')\n",
+                "yolov2/runs/run.py": "import importlib\nimportlib.import_module('yolov2.cli')\n",
                 "yolov2/cli.py": "",
             },
-            "yolov2/runs.py:2: yolov2.runs must not import yolov2.cli (imports yolov2.cli)",
+            "yolov2/runs/run.py:2: yolov2.runs must not import yolov2.cli (imports yolov2.cli)",
         ),
         (
             {"yolov2/helpers.py": ""},
-            "yolov2/helpers.py: belongs to no layer; add it to tests/architecture/rules.py",
+            "yolov2/helpers.py: belongs to no room; add it to tests/architecture/rules.py",
         ),
     ],
 )
@@ -147,9 +155,9 @@ def test_wrong_direction_is_found(tmp_path: Path, files: dict[str, str], finding
 @pytest.mark.parametrize(
     ("file", "text", "findings"),
     [
-        ("pipeline/serving.py", "import mlflow.pyfunc", []),
+        ("pipeline/serving/model.py", "import mlflow.pyfunc", []),
         ("flows/training.py", "from prefect import flow", []),
-        ("pipeline/compare.py", "import dvc.api", []),
+        ("pipeline/workspace/dvc.py", "import dvc.api", []),
         ("yolov2/data/table.py", "def f():\n    import hotcoco\n", []),
         ("yolov2/runtime/session.py", "def f():\n    import onnxruntime\n", []),
         (
@@ -169,24 +177,24 @@ def test_wrong_direction_is_found(tmp_path: Path, files: dict[str, str], finding
             ],
         ),
         (
-            "pipeline/stage.py",
+            "pipeline/running/entry.py",
             "from prefect import flow",
-            ["pipeline/stage.py:1: only flows may import prefect"],
+            ["pipeline/running/entry.py:1: only flows may import prefect"],
         ),
         (
             "pipeline/anchors.py",
             "import great_expectations as gx",
-            ["pipeline/anchors.py:1: only pipeline.expectations may import great_expectations"],
+            ["pipeline/anchors.py:1: only pipeline.validation may import great_expectations"],
         ),
         (
-            "pipeline/compare.py",
+            "pipeline/workspace/dvc.py",
             "from dvc.repo import Repo",
-            ["pipeline/compare.py:1: of dvc only dvc.api may be imported"],
+            ["pipeline/workspace/dvc.py:1: of dvc only dvc.api may be imported"],
         ),
         (
-            "yolov2/config.py",
+            "yolov2/config/model.py",
             "import sklearn.datasets",
-            ["yolov2/config.py:1: only pipeline may import sklearn"],
+            ["yolov2/config/model.py:1: only pipeline may import sklearn"],
         ),
         (
             "yolov2/detection/export.py",
@@ -229,6 +237,21 @@ def test_import_of_a_module_that_is_gone_is_found(tmp_path: Path) -> None:
     assert rules.dangling_imports(tree) == ["yolov2/data/table.py:2: yolov2.gone does not exist"]
 
 
+def test_program_that_would_do_nothing_is_found(tmp_path: Path) -> None:
+    files = {
+        "pipeline/report.py": "def main(): pass\n",
+        "pipeline/real.py": 'if __name__ == "__main__":\n    pass\n',
+        "pipeline/__main__.py": 'if __name__ == "__main__":\n    pass\n',
+        "flows/sweep.py": """
+            a = ["python", "-m", "pipeline.report", "x"]
+            b = ["-m", "pipeline.real"] + ["-m", "dvc"] + ["-m", "pipeline", "sweep"]
+        """,
+    }
+    assert rules.idle_programs(_tree(tmp_path, files)) == [
+        "flows/sweep.py:2: pipeline.report is no program"
+    ]
+
+
 def test_long_modules_and_functions_are_found(tmp_path: Path) -> None:
     docstring = '    """' + "\n    words" * 60 + '"""\n'
     fits = f"def fits():\n{docstring}" + "    x = 1\n" * 44
@@ -250,7 +273,7 @@ PIPELINE = {
         from typing import TYPE_CHECKING
         from pipeline.paths import BEST
         if TYPE_CHECKING:
-            from yolov2.runs import Run
+            from yolov2.runs.run import Run
         def main():
             from yolov2.data import table
     """,
@@ -258,7 +281,7 @@ PIPELINE = {
     "pipeline/other.py": "",
     "yolov2/data/table.py": "import yolov2.boxes, numpy",
     "yolov2/boxes.py": "",
-    "yolov2/runs.py": "",
+    "yolov2/runs/run.py": "",
 }
 
 DVC_YAML = """\
@@ -298,8 +321,14 @@ def test_closure_follows_what_runs(tmp_path: Path) -> None:
     tree = _tree(tmp_path, PIPELINE)
     code = {"pipeline.train", "pipeline.paths", "yolov2.data.table", "yolov2.boxes"}
     assert closure(tree, "pipeline.train") == code
-    (tmp_path / "yolov2" / "data" / "__init__.py").write_text("from yolov2 import runs\n")
-    assert closure(read_tree(tmp_path), "pipeline.train") == {*code, "yolov2.data", "yolov2.runs"}
+    (tmp_path / "yolov2" / "data" / "__init__.py").write_text(
+        "from yolov2.runs.run import run as runs\n"
+    )
+    assert closure(read_tree(tmp_path), "pipeline.train") == {
+        *code,
+        "yolov2.data",
+        "yolov2.runs.run",
+    }
 
 
 def test_untrue_deps_are_named_line_by_line(tmp_path: Path) -> None:

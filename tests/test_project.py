@@ -1,19 +1,23 @@
 """The files around the code: the lock and the ranges agree, the Makefile tells what it can."""
 
 import re
+import shutil
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from pipeline.stage import TELEMETRY_OFF
+from pipeline.running.entry import TELEMETRY_OFF
 
 ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("yolov2", "pipeline", "flows")
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +79,23 @@ def test_telemetry_is_off_wherever_something_is_started() -> None:
     for name, value in TELEMETRY_OFF.items():
         assert f"export {name} := {value}\n" in makefile
         assert f" {name}={value}" in image
+
+
+def test_the_wheel_has_every_module_and_says_that_they_are_typed(tmp_path: Path) -> None:
+    source, made = tmp_path / "source", tmp_path / "made"
+    source.mkdir()
+    made.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("*.pyc"))
+    build = f"from setuptools import build_meta; build_meta.build_wheel({str(made)!r})"
+    command = [sys.executable, "-c", build]
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    [wheel] = made.glob("*.whl")
+    with ZipFile(wheel) as archive:
+        files = {name for name in archive.namelist() if ".dist-info/" not in name}
+    modules = {str(p.relative_to(ROOT)) for each in PACKAGES for p in (ROOT / each).rglob("*.py")}
+    assert len(modules) > 300
+    assert files == modules | {f"{package}/py.typed" for package in PACKAGES}

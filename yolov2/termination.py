@@ -20,7 +20,13 @@ class Terminated(BaseException):
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Inside, SIGTERM raises ``Terminated``, so that ``finally`` runs; afterwards as before."""
+    """Inside, SIGTERM raises ``Terminated``, so that ``finally`` runs; afterwards as before.
+
+    A process that ignores SIGTERM goes on ignoring it.
+    """
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+        yield
+        return
     owner = os.getpid()
 
     def handle(signum: int, frame: FrameType | None) -> None:

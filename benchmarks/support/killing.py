@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tests.pipeline.workspace import (
+from tests.pipeline.small_training import (
     make_workspace,
     start_stage,
 )
@@ -23,8 +23,8 @@ RECIPE: dict[str, Any] = {
     "train.batch_size": 4,
     "train.nominal_batch": 8,
     "train.ema_decay": 0.99,
-    "train.num_workers": 1,
-    "train.log_every": 1,
+    "machine.num_workers": 1,
+    "machine.log_every": 1,
     "train.validate_every": 3,
     "train.multi_scale.every": 2,
     "train.multi_scale.smallest": 0.66,
@@ -38,8 +38,8 @@ RECIPE: dict[str, Any] = {
     "train.augment.saturation": 1.5,
     "train.augment.exposure": 1.5,
     "train.augment.flip": 0.5,
-    "train.checkpoint.every_minutes": 1e6,
-    "train.checkpoint.every_steps": CHECKPOINT_STEPS,
+    "machine.checkpoint.every_minutes": 1e6,
+    "machine.checkpoint.every_steps": CHECKPOINT_STEPS,
 }
 """All that draws random numbers or keeps a state, switched on."""
 SPEED = ("seconds", "images_per_second", "data_wait", "flop_utilisation", "memory_gib")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from benchmarks.support.killing import SPEED
-from tests.pipeline.workspace import checkpoint_folder, stored_figures, stored_runs
+from tests.pipeline.small_training import checkpoint_folder, stored_figures, stored_runs
 from yolov2.network.checkpoint import read_checkpoint
 
 

@@ -9,12 +9,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from yolov2.config import DEFAULT_ANCHORS
-from yolov2.data.colour import Changes, stack_changes
-from yolov2.data.dataset import Batch
-from yolov2.data.plan import MicroBatch
+from yolov2.config.model import DEFAULT_ANCHORS
+from yolov2.config.train import TrainConfig
+from yolov2.data.batches.colour import Changes, stack_changes
+from yolov2.data.batches.dataset import Batch
+from yolov2.data.batches.plan import MicroBatch
 from yolov2.network.yolov2 import YOLOv2
-from yolov2.train_config import TrainConfig
 from yolov2.training.optimise import About, Optimiser
 from yolov2.training.world import World
 

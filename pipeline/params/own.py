@@ -14,14 +14,15 @@ import numpy as np
 from pipeline.params.presets import OWN
 from pipeline.params.schema import Params
 from pipeline.params.timing import Timing, in_words
-from yolov2.config import STRIDE, ModelConfig, ValidateConfig
-from yolov2.data.checks import load_tables
+from yolov2.config.data import ValidateConfig
+from yolov2.config.model import STRIDE, ModelConfig
+from yolov2.config.section import require
+from yolov2.config.train import TrainConfig
 from yolov2.data.description import DataDescription
-from yolov2.data.problems import count_kinds
-from yolov2.data.raw_tables import Progress
+from yolov2.data.labels.checks import load_tables
+from yolov2.data.labels.problems import count_kinds
+from yolov2.data.labels.raw_tables import Progress
 from yolov2.data.table import LabelTables
-from yolov2.section import require
-from yolov2.train_config import TrainConfig
 
 LOOKED_AT = 2000
 """Images of a split that are read to choose by: evenly spread, so that it takes seconds."""
@@ -33,7 +34,7 @@ SMALLEST_SIDE = 256
 MANY_IMAGES = 2000
 """From here on a batch of 16, and on a card the full width."""
 VIEWS = 16_400
-"""Training images times epochs: what README's table of blood cells was measured with."""
+"""Training images times epochs: what the table of blood cells was measured with."""
 EPOCHS = (60, 300)
 """The fewest and the most epochs that are chosen without a limit of time."""
 SHRINK = (1.0, 0.8, 0.65, 0.5)
@@ -93,18 +94,16 @@ def choose(sample: Sample, device: str) -> Params:
     """
     images, on_card = sample.images["train"], device == "cuda"
     width = OWN.model.width if not on_card else 0.5 if images < MANY_IMAGES else 1.0
-    train = replace(
-        OWN.train,
-        batch_size=8 if images < MANY_IMAGES else 16,
-        # on a CPU the network needs every core
-        num_workers=min(MOST_WORKERS, len(os.sched_getaffinity(0)) - 1) if on_card else 0,
-    )
+    train = replace(OWN.train, batch_size=8 if images < MANY_IMAGES else 16)
+    # on a CPU the network needs every core
+    workers = min(MOST_WORKERS, len(os.sched_getaffinity(0)) - 1) if on_card else 0
     epochs = int(np.clip(round(VIEWS / images, -1), *EPOCHS))
     side = input_side(sample.tables, LARGEST_SIDE["cuda" if on_card else "cpu"])
     return replace(
         OWN,
         model=ModelConfig(image_size=side, width=width),
         train=with_epochs(train, epochs),
+        machine=replace(OWN.machine, num_workers=workers),
     )
 
 

@@ -1,9 +1,9 @@
 """The presets of ``params.yaml``: ``own`` for own data, ``full`` as published, ``demo``.
 
 The full recipe is what the sections' own defaults say. ``own`` is what was measured to learn
-most from a few hundred images and random weights (README, the table of blood cells, with the
-sizes of that measurement; ``own.choose`` takes those of another data set). The demo changes what
-it must to learn ten digits on two CPU cores in minutes.
+most from a few hundred images and random weights (benchmarks/README.md, the table of blood cells,
+with the sizes of that measurement; ``own.choose`` takes those of another data set). The demo
+changes what it must to learn ten digits on two CPU cores in minutes.
 """
 
 from dataclasses import asdict
@@ -13,11 +13,13 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
-from pipeline.params.promote_config import PromoteConfig
+from pipeline.params.promotion import PromoteConfig
 from pipeline.params.schema import Params
-from yolov2.augment_config import AugmentConfig
-from yolov2.config import DataConfig, ModelConfig
-from yolov2.train_config import CheckpointConfig, LossConfig, MultiScaleConfig, TrainConfig
+from yolov2.config.augment import AugmentConfig
+from yolov2.config.data import DataConfig
+from yolov2.config.machine import CheckpointConfig, MachineConfig
+from yolov2.config.model import ModelConfig
+from yolov2.config.train import LossConfig, MultiScaleConfig, TrainConfig
 
 FULL = Params()
 OWN = Params(
@@ -49,9 +51,6 @@ DEMO = Params(
         warmup_epochs=1.0,
         clip_norm=20.0,
         validate_every=4,
-        log_every=20,
-        num_workers=0,
-        cache="ram",
         # ten classes from few steps: what a digit is takes longest to learn
         loss=LossConfig(lambda_class=5.0),
         multi_scale=MultiScaleConfig(every=0),
@@ -66,6 +65,11 @@ DEMO = Params(
             jitter=0.0,
             translate=0.0,
         ),
+    ),
+    machine=MachineConfig(
+        num_workers=0,
+        cache="ram",
+        log_every=20,
         checkpoint=CheckpointConfig(every_minutes=0.5),
     ),
     promote=PromoteConfig(min_ap=0.3, min_ap50=0.6),
@@ -73,20 +77,20 @@ DEMO = Params(
 
 HEADER = {
     "demo": """\
-# Every number that a person may want to change, a section per stage (README, "Parameters").
+# Every number that a person may want to change, a section per concern (docs/parameters.md).
 # This is the small preset `demo`: the embedded digits on two CPU cores, in minutes.
-# For an own data set: python -m pipeline.params use own --data path/to/data.yaml
+# For an own data set: pipeline params use own --data path/to/data.yaml
 """,
     "own": """\
-# Every number that a person may want to change, a section per stage (README, "Parameters").
+# Every number that a person may want to change, a section per concern (docs/parameters.md).
 # This is the preset `own`: a recipe for own data and random weights, its sizes and epochs chosen
-# for these images and this machine by `python -m pipeline.params use own`.
-# Back to the small demonstration: python -m pipeline.params use demo
+# for these images and this machine by `pipeline params use own`.
+# Back to the small demonstration: pipeline params use demo
 """,
     "full": """\
-# Every number that a person may want to change, a section per stage (README, "Parameters").
+# Every number that a person may want to change, a section per concern (docs/parameters.md).
 # This is the preset `full`: the published recipe, for an own data set, best on a GPU.
-# Back to the small demonstration: python -m pipeline.params use demo
+# Back to the small demonstration: pipeline params use demo
 """,
 }
 

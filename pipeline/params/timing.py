@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.params.schema import Params
-from yolov2.config import DEFAULT_ANCHORS
+from yolov2.config.model import DEFAULT_ANCHORS
+from yolov2.config.train import TrainConfig
 from yolov2.data.table import LabelTables
-from yolov2.train_config import TrainConfig
 
 Clock = Callable[[], float]
 """Seconds since some moment."""
@@ -64,13 +64,13 @@ def measure(
     """
     import torch
 
-    from yolov2.assembly import build_training, validation
-    from yolov2.inputs import TrainingInputs
     from yolov2.network.device import resolve_device
+    from yolov2.runs.assembly import build_training, validation
+    from yolov2.runs.inputs import TrainingInputs
     from yolov2.training.reports import StepReport
     from yolov2.training.world import World
 
-    device, world = resolve_device(params.train.device), World()
+    device, world = resolve_device(params.machine.device), World()
     assert isinstance(params.train.batch_size, int), "what is looked for here"
     wanted = params.train.nominal_batch or params.train.batch_size
     inputs = TrainingInputs(
@@ -79,6 +79,7 @@ def measure(
         anchors=DEFAULT_ANCHORS,  # their sizes cost nothing
         model=params.model,
         train=replace(params.train, batch_size="auto", nominal_batch=wanted),
+        machine=params.machine,
     )
     training = build_training(inputs, device, world)
     with closing(training.events()) as events:  # type: ignore[type-var]

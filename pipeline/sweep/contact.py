@@ -5,8 +5,8 @@ from collections.abc import Callable
 from threading import Lock
 from typing import TypeVar
 
-from pipeline.store_address import UnreachableError, plainly, without_password
 from pipeline.sweep.store import HEARTBEAT, address
+from pipeline.tracking.address import UnreachableError, plainly, without_password
 
 T = TypeVar("T")
 

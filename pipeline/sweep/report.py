@@ -1,10 +1,5 @@
-"""``python -m pipeline.sweep.report NAME``: what a sweep has found so far.
+"""What a sweep has found so far: a table of its trials, pictures, and both in MLflow."""
 
-A table of its trials and pictures in ``reports/sweeps/NAME/``, and the same in MLflow, where each
-trial's run is told which trial it was. May be asked for while the sweep is at work.
-"""
-
-import argparse
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import pandas as pd
 
-from pipeline.mlflow_connection import connect
 from pipeline.params.schema import load
 from pipeline.paths import REPORTS
-from pipeline.stage import run_stage
 from pipeline.sweep import study as sweeps
-from pipeline.tracking import log_report
+from pipeline.tracking.connection import connect
+from pipeline.tracking.runs import log_report
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -31,22 +25,20 @@ REPORTED = "reported"
 """A study's mark: how many answers its last report in MLflow had."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the pages, tell MLflow, and print the best settings."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline.sweep.report",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("name", help="of the sweep, as it printed it")
-    study = sweeps.find(parser.parse_args(arguments).name)
+def report(name: str) -> None:
+    """Write the pages of the sweep ``name``, tell MLflow, and print the best settings.
+
+    Raises:
+        ValueError: there is no such sweep.
+    """
+    study = sweeps.find(name)
     folder = sweeps.folder(study.study_name, REPORTS)
     folder.mkdir(parents=True, exist_ok=True)
     table = pd.DataFrame(sweeps.table(study))
     table.to_csv(folder / "trials.csv", index=False)
     files = [folder / "trials.csv", *_pictures(study, folder)]
     _tell_mlflow(study, files)
-    print(table.drop(columns="run").to_string(index=False, na_rep="-"))
+    print(table.drop(columns=["run", "key"]).to_string(index=False, na_rep="-"))
     best = sweeps.best(study)
     if best is not None:
         print(f"pages in {folder}")
@@ -95,11 +87,12 @@ def _tell_mlflow(study: "Study", files: Sequence[Path]) -> None:
     name = study.study_name
     store = connect(config.experiment)
     for row in sweeps.table(study):
-        with store.answering():
-            known = row["run"] and store.find_run(str(row["run"]))
-        if known:
+        known = store.find_run(str(row["run"])) if row["run"] else None
+        if known is None and row["key"]:
+            known = store.find_any({"stage": "train", "dvc.key": str(row["key"])})
+        if known is not None:
             marks = {"sweep.trial": str(row["trial"]), "sweep.state": str(row["state"])}
-            store.set_tags(str(row["run"]), {"sweep": name} | marks)
+            store.set_tags(str(known.info.run_id), {"sweep": name} | marks)
     best, answers = sweeps.best(study), sweeps.counted(study)
     if best is None or study.user_attrs.get(REPORTED) == answers:
         return
@@ -107,7 +100,3 @@ def _tell_mlflow(study: "Study", files: Sequence[Path]) -> None:
     tags = {"sweep": name} | {f"best.{k}": str(v) for k, v in sweeps.settings_of(best).items()}
     log_report(config, "sweep", f"sweep-{name}-{answers}-trials", figures, tags, files)
     study.set_user_attr(REPORTED, answers)
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -14,8 +14,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipeline.params.schema import load
-from pipeline.past_tree import override
 from pipeline.paths import PARAMS
+from pipeline.workspace.copies import override
 
 if TYPE_CHECKING:
     from optuna import Trial

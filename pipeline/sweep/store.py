@@ -8,8 +8,9 @@ import warnings
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pipeline import store_address
-from pipeline.store_address import TrackingError, plainly, without_password
+from pipeline.paths import project_root
+from pipeline.tracking import address as store_address
+from pipeline.tracking.address import TrackingError, plainly, without_password
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -29,7 +30,7 @@ def address() -> str:
     """Where the trials are kept: ``PIPELINE_SWEEPS``, else ``sweeps.db`` in the root."""
     given = os.environ.get(VARIABLE, "").strip()
     if not given:
-        return f"{store_address.SQLITE}{store_address.store_root() / FILE}"
+        return f"{store_address.SQLITE}{project_root() / FILE}"
     if urlsplit(given).scheme.partition("+")[0] not in ("sqlite", "postgresql", "mysql"):
         raise ValueError(
             f"{VARIABLE} is {without_password(given)}: name a database, such as"

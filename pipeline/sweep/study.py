@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.sweep.space import Space, at_present
-from pipeline.sweep.store import open_store
-from pipeline.worktree import WorkTree
+from pipeline.sweep.store import address, open_store
+from pipeline.tracking.address import database_file
+from pipeline.workspace.git import WorkTree
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 OF = "of"
 """A study's mark: digest of code, data, settings and space that its trials have in common."""
 EXPERIMENT = "experiment"
-RUN_ID = "run_id"
-"""A study's experiment and a trial's run in MLflow."""
+RUN_ID, KEY = "run_id", "key"
+"""A study's experiment; a trial's run in MLflow, where it is known, and the training's key."""
 BEGIN_SECONDS = 30.0
 """How long another process may take to begin a sweep before it counts as having died of it."""
 UNJUDGED, WARM_UP = 3, 2
@@ -89,6 +90,9 @@ def find(name: str) -> "Study":
     """
     import optuna
 
+    file = database_file(address())
+    if file is not None and not file.exists():  # looking makes no store
+        raise ValueError(f"no sweep {name}; there are: none yet")
     storage = open_store()
     names = optuna.get_all_study_names(storage)
     if name not in names:
@@ -136,6 +140,7 @@ def table(study: "Study") -> list[dict[str, object]]:
                 "epochs": max(trial.intermediate_values, default=None),
                 **settings_of(trial),
                 "run": trial.user_attrs.get(RUN_ID, ""),
+                "key": trial.user_attrs.get(KEY, ""),
             }
         )
     return sorted(rows, key=lambda row: -float(str(row["AP"] or 0)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-PACKAGES = ("yolov2", "pipeline", "flows")
+PACKAGES = ("yolov2", "pipeline", "flows", "deploy")
 
 Place = Literal["module", "function", "typing"]
 """Where the statement stands: run at import, run when called, or never run (TYPE_CHECKING)."""
@@ -42,7 +42,7 @@ class Tree:
 
 
 def read_tree(root: Path) -> Tree:
-    """The tree under ``root``: its packages ``yolov2``, ``pipeline`` and ``flows``."""
+    """The tree under ``root``: its packages (``PACKAGES``)."""
     files = {_dotted(path, root): path for name in PACKAGES for path in (root / name).rglob("*.py")}
     imports = [
         found for name, path in sorted(files.items()) for found in _imports(name, path, files)

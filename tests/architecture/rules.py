@@ -12,19 +12,45 @@ MODULE_LINES = 300
 FUNCTION_LINES = 45
 """Most lines of a function without its docstring, which shall not be short for this rule."""
 
-GROUND = frozenset({"yolov2.config", "yolov2.boxes"})
+GROUND = frozenset(
+    {"yolov2.config", "yolov2.boxes", "yolov2.files", "yolov2.termination", "yolov2.yaml_aliases"}
+)
 DETECTOR = GROUND | {"yolov2.data", "yolov2.network"}
 DETECTION = DETECTOR | {"yolov2.runtime", "yolov2.detection"}
-LIBRARY = DETECTION | {
-    "yolov2.evaluation",
-    "yolov2.export",
-    "yolov2.training",
-    "yolov2.runs",
+LIBRARY = DETECTION | {"yolov2.evaluation", "yolov2.export", "yolov2.training", "yolov2.runs"}
+
+# pipeline/: what computes, what records, what decides
+BASE = LIBRARY | {"pipeline.paths", "pipeline.pages", "pipeline.running"}
+SETTINGS = BASE | {"pipeline.params", "pipeline.labels"}
+WORKSPACE = SETTINGS | {
+    "pipeline.workspace",
+    "pipeline.checkpoints",
+    "pipeline.pictures",
 }
+STAGE = WORKSPACE | {"pipeline.scenes", "pipeline.validation"}
+RECORDED = WORKSPACE | {"pipeline.tracking"}
+REGISTERED = RECORDED | {"pipeline.registry"}
+COMPARED = REGISTERED | {"pipeline.comparison"}
+ROOMS = COMPARED | {
+    "pipeline.promotion",
+    "pipeline.reproduction",
+    "pipeline.serving",
+    "pipeline.data",
+    "pipeline.drift",
+    "pipeline.sweep",
+}
+OVERVIEW = ROOMS | {"pipeline.overview"}
+
+PEOPLE = SETTINGS | {"pipeline.workspace", "pipeline.tracking"}
+STEPS = PEOPLE | {"flows.people", "flows.steps"}
+"""Flows start the pipeline's commands as programs; of its code they use little."""
 
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "yolov2.config": frozenset(),
     "yolov2.boxes": frozenset(),
+    "yolov2.files": frozenset(),
+    "yolov2.termination": frozenset(),
+    "yolov2.yaml_aliases": frozenset(),
     "yolov2.data": GROUND,
     "yolov2.network": GROUND,
     "yolov2.training": DETECTOR,
@@ -33,47 +59,65 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "yolov2.evaluation": DETECTION,
     "yolov2.export": DETECTION | {"yolov2.evaluation"},
     "yolov2.runs": LIBRARY,
-    "yolov2.cli": LIBRARY,
-    "pipeline": LIBRARY | {"yolov2.cli"},
-    "flows": LIBRARY | {"yolov2.cli", "pipeline"},
+    "yolov2.commands": LIBRARY,
+    "yolov2.cli": LIBRARY | {"yolov2.commands"},
+    "yolov2.__main__": frozenset({"yolov2.cli"}),
+    "pipeline.paths": frozenset(),
+    "pipeline.pages": GROUND | {"pipeline.paths"},
+    "pipeline.running": GROUND | {"pipeline.paths"},
+    "pipeline.labels": BASE,
+    "pipeline.params": BASE | {"pipeline.labels"},
+    "pipeline.pictures": SETTINGS | {"pipeline.labels"},
+    "pipeline.checkpoints": SETTINGS,
+    "pipeline.workspace": SETTINGS,
+    "pipeline.scenes": SETTINGS,
+    "pipeline.validation": SETTINGS,
+    "pipeline.drift": WORKSPACE,
+    "pipeline.data": WORKSPACE,
+    "pipeline.digits": STAGE,
+    "pipeline.links": STAGE,
+    "pipeline.validate": STAGE,
+    "pipeline.anchors": STAGE,
+    "pipeline.train": STAGE,
+    "pipeline.evaluate": STAGE,
+    "pipeline.export": STAGE,
+    "pipeline.report": STAGE,
+    "pipeline.tracking": WORKSPACE,
+    "pipeline.registry": RECORDED,
+    "pipeline.comparison": REGISTERED,
+    "pipeline.reproduction": REGISTERED,
+    "pipeline.serving": REGISTERED,
+    "pipeline.promotion": COMPARED,
+    "pipeline.sweep": RECORDED,
+    "deploy": RECORDED,
+    "pipeline.overview": ROOMS,
+    "pipeline.commands": OVERVIEW,
+    "pipeline.cli": OVERVIEW | {"pipeline.commands"},
+    "pipeline.__main__": frozenset({"pipeline.cli"}),
+    "flows.people": PEOPLE,
+    "flows.steps": STEPS,
+    "flows.server": STEPS,
+    "flows.trials": STEPS | {"pipeline.sweep", "pipeline.checkpoints"},
 }
-"""The layers, lowest first; within one layer everybody may import everybody, without cycles."""
+"""Every folder (and file at the top of a package): which others it may import.
 
-SAME_LAYER = {
-    "yolov2.section": "yolov2.config",
-    "yolov2.train_config": "yolov2.config",
-    "yolov2.augment_config": "yolov2.config",
-    "yolov2.export_config": "yolov2.config",
-    "yolov2.yaml_aliases": "yolov2.config",
-    "yolov2.termination": "yolov2.boxes",
-    "yolov2.inputs": "yolov2.runs",
-    "yolov2.assembly": "yolov2.runs",
-    "yolov2.durable": "yolov2.runs",
-    "yolov2.records": "yolov2.runs",
-    "yolov2.saved_states": "yolov2.runs",
-    "yolov2.run_folder": "yolov2.runs",
-    "yolov2.commands": "yolov2.cli",
-    "yolov2.__main__": "yolov2.cli",
-}
-"""Modules that form one layer with another of a different name."""
+Within a folder everybody may import everybody, without cycles. What has no entry is a flow or a
+program beside it, at the top of ``flows``: those may import all of ``flows``.
+"""
+
+TOP_OF_FLOWS = STEPS | {"flows.server", "flows.trials", "pipeline.sweep", "flows"}
 
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
-    "mlflow": (
-        "pipeline.mlflow_store",
-        "pipeline.mlflow_connection",
-        "pipeline.mlflow_files",
-        "pipeline.served_model",
-        "pipeline.serving",
-    ),
+    "mlflow": ("pipeline.tracking", "pipeline.registry", "pipeline.serving"),
     "prefect": ("flows",),
-    "great_expectations": ("pipeline.expectations",),
+    "great_expectations": ("pipeline.validation",),
     "onnxruntime": ("yolov2.runtime.session", "yolov2.export.quantise"),
-    "dvc": ("pipeline",),
+    "dvc": ("pipeline.workspace",),
     "sklearn": ("pipeline",),
     "scipy": ("pipeline",),
     "markdown": ("pipeline",),
 }
-"""Which modules (and what is below them) may import the product; everybody else may not."""
+"""Which folders may import the product; everybody else may not."""
 
 WHERE_USED = frozenset(
     {"pycocotools", "hotcoco", "onnx", "onnxruntime", "onnxscript", "matplotlib", "cv2"}
@@ -81,28 +125,31 @@ WHERE_USED = frozenset(
 """What ``yolov2`` imports inside the functions that use it, so that it loads without."""
 
 
-def layer(module: str) -> str | None:
-    """The layer that ``module`` belongs to; None for one that the tables above do not know."""
-    for name, home in (*SAME_LAYER.items(), *((name, name) for name in MAY_IMPORT)):
-        if _below(module, name):
-            return home
-    return None
+def room(module: str) -> str | None:
+    """The entry of ``MAY_IMPORT`` that ``module`` belongs to; ``flows`` for one at its top."""
+    parts = module.split(".")
+    name = parts[0] if parts[0] == "deploy" else ".".join(parts[:2])
+    if name in MAY_IMPORT:
+        return name
+    return "flows" if parts[0] == "flows" else None
 
 
 def wrong_directions(tree: Tree) -> list[str]:
-    """Imports of ours that point upwards or sideways, and modules that have no layer."""
+    """Imports of ours that point upwards or sideways, and modules that belong to no room."""
     found = [
-        f"{tree.relative(module)}: belongs to no layer; add it to tests/architecture/rules.py"
+        f"{tree.relative(module)}: belongs to no room; add it to tests/architecture/rules.py"
         for module in sorted(tree.files)
-        if layer(module) is None and not (tree.is_package(module) and module == "yolov2")
+        if room(module) is None and module not in PACKAGES
     ]
     for statement in tree.imports:
-        source, target = layer(statement.module), layer(statement.target)
-        if source and target and target != source and target not in MAY_IMPORT[source]:
-            found.append(
-                f"{tree.where(statement)}: {source} must not import {target}"
-                f" (imports {statement.target})"
-            )
+        source, target = room(statement.module), room(statement.target)
+        if source and target and target != source:
+            allowed = TOP_OF_FLOWS if source == "flows" else MAY_IMPORT[source]
+            if target not in allowed:
+                found.append(
+                    f"{tree.where(statement)}: {source} must not import {target}"
+                    f" (imports {statement.target})"
+                )
     return found
 
 
@@ -128,6 +175,29 @@ def dangling_imports(tree: Tree) -> list[str]:
         for statement in tree.imports
         if statement.target.split(".")[0] in PACKAGES and statement.target not in tree.files
     ]
+
+
+def idle_programs(tree: Tree) -> list[str]:
+    """Modules of ours that are started as ``python -m MODULE`` and would do nothing."""
+    found = []
+    for module, path in sorted(tree.files.items()):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for name in _started(node):
+                ran = f"{name}.__main__" if f"{name}.__main__" in tree.files else name
+                file = tree.files.get(ran)
+                if file is None or '__name__ == "__main__"' not in file.read_text(encoding="utf-8"):
+                    line = getattr(node, "lineno", 0)
+                    found.append(f"{tree.relative(module)}:{line}: {name} is no program")
+    return found
+
+
+def _started(node: ast.AST) -> list[str]:
+    """What of ours stands after ``-m`` in a list of words."""
+    if not isinstance(node, ast.List):
+        return []
+    words = [word.value if isinstance(word, ast.Constant) else None for word in node.elts]
+    after = [words[i + 1] for i, word in enumerate(words[:-1]) if word == "-m"]
+    return [name for name in after if isinstance(name, str) and name.split(".")[0] in PACKAGES]
 
 
 def import_cycles(tree: Tree) -> list[str]:

@@ -19,7 +19,7 @@ stages:
   train:
     cmd: python work.py
     deps: [digits.txt, work.py, behaviour.txt]
-    outs: [artifacts/train_run.json, artifacts/evaluate_run.json]
+    outs: [artifacts/training.json]
     metrics: [reports/metrics.json]
 """
 
@@ -33,7 +33,7 @@ def write(file, content):
 
 behaviour = Path("behaviour.txt").read_text().split()[0]
 if behaviour == "flaky" and not Path("tried.txt").exists():
-    from pipeline.stage import run_stage
+    from pipeline.running.entry import run_stage
 
     Path("tried.txt").write_text("once")
     def main():
@@ -54,14 +54,34 @@ if behaviour == "hang":
     Path("hanging.txt").write_text(str(os.getpid()))
     print("hanging")
     time.sleep(600)
-write("artifacts/train_run.json", {"run_id": "1a2b"})
-write("artifacts/evaluate_run.json", {"run_id": "3c4d"})
+write("artifacts/training.json", {"key": "1a2b"})
 classes = {"three": {"AP": 0.25, "AP50": 0.5}, "four": {"AP": 0.125, "AP50": 0.75}}
 metrics = {"AP": 0.1875, "AP50": 0.625, "split": "test", "images": 3, "boxes": 5}
 write("reports/metrics.json", metrics | {"per_class": classes})
 print("trained")
 """
 
+
+COMMAND = """\
+import runpy, sys
+from pathlib import Path
+fake = Path("fakes", f"{sys.argv[1]}.py")
+if fake.exists():
+    del sys.argv[1]
+    runpy.run_path(str(fake), run_name="__main__")
+else:
+    from pipeline.cli import main
+    main()
+"""
+"""Stands for the command ``pipeline``: words that are a program in ``fakes`` run that one."""
+
+REGISTER = """\
+import json, sys
+from pathlib import Path
+runs = {"training": "1a2b", "evaluation": "3c4d"}
+told = {"version": 1, "sentence": "version 1 exists", "runs": runs}
+Path(sys.argv[2]).write_text(json.dumps(told))
+"""
 
 STANDING = """\
 import json, sys
@@ -93,7 +113,7 @@ sys.exit(0 if verdict == "promoted" else 3)
 DATA = """\
 import errno, os, shutil, signal, sys
 from pathlib import Path
-from pipeline.stage import run_stage
+from pipeline.running.entry import run_stage
 
 folder = Path(sys.argv[2])
 
@@ -123,10 +143,11 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for package in ("flows", "pipeline", "yolov2"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__py*"))
     shutil.copy(ROOT / "prefect.toml", folder)
-    (folder / "pipeline" / "register.py").write_text("print('version 1 exists')\n")
-    (folder / "pipeline" / "standing.py").write_text(STANDING)
-    (folder / "pipeline" / "promote.py").write_text(PROMOTE)
-    (folder / "pipeline" / "data.py").write_text(DATA)
+    (folder / "pipeline" / "__main__.py").write_text(COMMAND)
+    (folder / "fakes").mkdir()
+    fakes = {"register": REGISTER, "standing": STANDING, "promote": PROMOTE, "data": DATA}
+    for name, program in fakes.items():
+        (folder / "fakes" / f"{name}.py").write_text(program)
     (folder / "verdict.txt").write_text("promoted")
     (folder / "params.yaml").write_text("flows: {retry_seconds: 1}\n")
     (folder / "dvc.yaml").write_text(DVC_YAML)

@@ -10,7 +10,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.flows.programs import wait_for
-from tests.flows.test_copies import repository, run
+from tests.flows.steps.test_copies import repository, run
 from tests.flows.test_faults import start_server
 from tests.pipeline.servers import free_port
 
@@ -91,7 +91,8 @@ def test_a_worker_runs_the_pinned_commit_in_a_folder_of_its_own(
         said = (repository / "output.log").read_text()
         # and not the later commit, which fails
         assert state()["message"] == "test AP 0.188, AP50 0.625; stages: 2 completed", said
-        assert "Task run 'register' - version 1 exists" in said  # the clone's own code
+        ended = "Task run 'register' - Finished in state Completed('version 1 exists')"
+        assert ended in said  # so says the clone's own code
         assert not (repository / "artifacts").exists()
     finally:
         for process in filter(None, (worker, server)):

@@ -15,13 +15,12 @@ from tests.pipeline.servers import free_port
 FILL = """\
 from pathlib import Path
 
-from pipeline.stage import run_stage
+from pipeline.running.entry import run_stage
 
 def main():
     Path("small/weights").write_bytes(bytes(4_000_000))
-    for name in ("train_run", "evaluate_run"):
-        Path("artifacts").mkdir(exist_ok=True)
-        Path(f"artifacts/{name}.json").write_text('{"run_id": "1a2b"}')
+    Path("artifacts").mkdir(exist_ok=True)
+    Path("artifacts/training.json").write_text('{"key": "1a2b"}')
     Path("reports").mkdir(exist_ok=True)
     figures = '"AP": 0.5, "AP50": 0.5, "split": "test", "per_class": {}'
     Path("reports/metrics.json").write_text("{" + figures + "}")
@@ -30,10 +29,17 @@ run_stage(main)
 """
 
 REGISTER = """\
-from pipeline.mlflow_connection import connect
-from pipeline.stage import run_stage
+import json, sys
+from pathlib import Path
 
-run_stage(lambda: print("registered in", connect("trial").uri) and None)
+from pipeline.tracking.connection import connect
+from pipeline.running.entry import run_stage
+
+def main():
+    told = {"sentence": f"registered in {connect('trial').uri}", "runs": {"training": "1a2b"}}
+    Path(sys.argv[2]).write_text(json.dumps(told))
+
+run_stage(main)
 """
 
 WAIT = """\
@@ -78,7 +84,7 @@ def test_a_full_disk_is_told_and_not_tried_again(
 def test_mlflow_away_is_waited_for_and_then_nothing_is_done_twice(
     workspace: Path, environment: dict[str, str]
 ) -> None:
-    (workspace / "pipeline" / "register.py").write_text(REGISTER)
+    (workspace / "fakes" / "register.py").write_text(REGISTER)
     (workspace / "params.yaml").write_text("flows: {retries: 1, retry_seconds: 0.5}\n")
     port = free_port()
     away = training(workspace, environment | {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"})
@@ -108,7 +114,7 @@ def test_the_flow_outlives_a_restart_of_prefects_server(
         server.kill()
         server.wait()
         (workspace / "go.txt").touch()  # the stage ends while nobody listens
-        wait_for((workspace / "artifacts" / "train_run.json").exists, 60, workspace)
+        wait_for((workspace / "artifacts" / "training.json").exists, 60, workspace)
         server = start_server(workspace, environment, port)
         assert process.wait(300) == 0, output(workspace)
     finally:
@@ -134,7 +140,7 @@ def start_server(
             stdout=log,
             stderr=log,
         )
-    from flows.server import is_healthy
+    from flows.server.api import is_healthy
 
     wait_for(lambda: is_healthy(port), 120, workspace)
     return server

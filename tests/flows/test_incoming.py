@@ -11,7 +11,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from flows.sensor import watch
-from flows.workspace import sole_pipeline
+from flows.steps.workspace import sole_pipeline
 from tests.flows.programs import hanging, output, recorded, wait_for
 from tests.flows.test_schedule import call, run_on_demand, state
 from tests.flows.test_unattended import retrainings, run_retraining, start
@@ -107,7 +107,7 @@ def test_data_that_find_no_room_stay_for_the_next_run(workspace: Path, launch: L
     )
     assert said == (
         f"{workspace}/data/incoming/may was not added, the next run tries it again:"
-        " `pipeline.data` failed with exit status 1: [Errno 28] No space left on device"
+        " `pipeline data` failed with exit status 1: [Errno 28] No space left on device"
     )
     assert incoming(workspace) == ["may", "may.ready"]
     tries = recorded(workspace, "select state_name, run_count from task_run where name like 'add%'")

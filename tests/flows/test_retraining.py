@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flows.notices import Notice, NoticeError, send
+from flows.people.notices import Notice, NoticeError, send
 from tests.flows.programs import recorded
 
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from flows.schedule import DECISION, ON_DEMAND, TRIALS, WEEKLY, deployments, requested
-from pipeline.params.flows_config import ScheduleConfig
+from pipeline.params.flows import ScheduleConfig
 from tests.flows.programs import family, hanging, output, recorded, survivors, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]

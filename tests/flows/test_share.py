@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.flows.test_copies import repository, run
+from tests.flows.steps.test_copies import repository, run
 
 __all__ = ["repository"]
 
@@ -57,7 +57,7 @@ def test_what_was_made_before_a_stage_failed_is_shared_too(
     repository: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     stages = yaml.safe_load((repository / "dvc.yaml").read_text())
-    stages["stages"]["export"] = {"cmd": "false", "deps": ["artifacts/train_run.json"]}
+    stages["stages"]["export"] = {"cmd": "false", "deps": ["artifacts/training.json"]}
     (repository / "dvc.yaml").write_text(yaml.safe_dump(stages, sort_keys=False))
     share(repository)
     other = with_remote(repository, tmp_path)

@@ -11,13 +11,12 @@ import pandas as pd
 import pytest
 import yaml
 
-from flows.commands import StageError
-from flows.trials import _ours
+from flows.steps.commands import StageError
+from flows.trials.series import _ours
 from tests.flows.programs import family, recorded, survivors, wait_for
 
 WORK = """\
 import json, os, time
-from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.params.schema import load
@@ -27,8 +26,11 @@ lr = params.train.lr
 key = f"lr{lr:.6g}"
 folder = Path(os.environ.get("DVC_ROOT", ".")) / "checkpoints" / key
 folder.mkdir(parents=True, exist_ok=True)
-record = {"run_id": key, "parameters": asdict(params)}
-(folder / "train_run.json").write_text(json.dumps(record))
+recording = folder / "recording"
+recording.mkdir(exist_ok=True)
+start = {"key": key, "identity": {"invocation": os.environ["PIPELINE_INVOCATION"]}, "began": 1}
+for name, content in (("start", start), ("run", {"run_id": key}), ("sent", {"began": 1})):
+    (recording / f"{name}.json").write_text(json.dumps(content))
 print("with", lr, flush=True)
 if lr > 0.5:
     raise SystemExit("error: this learning rate is mad")
@@ -42,9 +44,9 @@ for epoch in range(1, params.train.epochs + 1):
     time.sleep(0.05)
     while Path(os.environ.get("DVC_ROOT", "."), "slow").exists():
         time.sleep(0.1)
-for file in ("artifacts/train_run.json", "reports/train/history.csv"):
+for file in ("artifacts/training.json", "reports/train/history.csv"):
     Path(file).parent.mkdir(parents=True, exist_ok=True)
-Path("artifacts/train_run.json").write_text(json.dumps(record))
+Path("artifacts/training.json").write_text(json.dumps({"key": key}))
 Path("reports/train/history.csv").write_text("\\n".join(lines) + "\\n")
 """
 PARAMS = "train: {lr: 0.1, epochs: 20, validate_every: 2}\ntracking: {experiment: yolov2}\n"
@@ -64,9 +66,9 @@ def repository(workspace: Path) -> Path:
         "cmd": "python work.py",
         "deps": ["digits.txt", "work.py"],
         "params": ["train"],
-        "outs": ["artifacts/train_run.json", "reports/train/history.csv"],
+        "outs": ["artifacts/training.json", "reports/train/history.csv"],
     }
-    document["stages"]["after"] = {"cmd": "false", "deps": ["artifacts/train_run.json"]}
+    document["stages"]["after"] = {"cmd": "false", "deps": ["artifacts/training.json"]}
     (workspace / "dvc.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
         identity = ["-c", "user.name=n", "-c", "user.email=e@x"]

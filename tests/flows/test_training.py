@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.workspace import sole_pipeline
+from flows.steps.workspace import sole_pipeline
 from tests.flows.programs import family, hanging, output, recorded, survivors, wait_for
 
 MODULE = "flows.training"

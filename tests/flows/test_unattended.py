@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.incoming import arrived
-from flows.unattended import missed
-from pipeline.params.flows_config import ScheduleConfig
+from flows.server.unattended import missed
+from flows.steps.incoming import arrived
+from pipeline.params.flows import ScheduleConfig
 from tests.flows.programs import family, hanging, output, recorded, wait_for
 from tests.flows.test_retraining import Webhook, webhook
 from tests.flows.test_schedule import MODULE, call, run_on_demand, served, state
@@ -114,7 +114,7 @@ def test_a_question_that_nobody_answers_is_asked_again(
         assert found, text
         until = datetime.strptime(found[1], "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
         assert abs(until - datetime.now(UTC)) < timedelta(minutes=5)
-        assert found[2] == "python -m pipeline.promote --version 1"
+        assert found[2] == "pipeline promote --version 1"
 
 
 @pytest.mark.services

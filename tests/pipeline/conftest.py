@@ -2,11 +2,15 @@
 
 import importlib
 import shutil
+import subprocess
 import warnings
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+
+from pipeline.running import recorder
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +30,17 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Pat
     shutil.copyfile(empty_store, tmp_path / "mlflow.db")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def unrecorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stages find a store and a recorder that do nothing: for tests of what stages compute."""
+
+    def start(module: str, *arguments: str, **pipes: Any) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(["true"], **{"stdin": subprocess.DEVNULL, **pipes})
+
+    monkeypatch.setattr(recorder, "_start", start)
+    monkeypatch.setattr(recorder, "RESTARTS", 0)
 
 
 @pytest.fixture(scope="session")

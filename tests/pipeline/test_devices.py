@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tests.pipeline.workspace import (
+from tests.pipeline.small_training import (
     checkpoint_folder,
     make_workspace,
     start_stage,

@@ -10,12 +10,12 @@ from PIL import Image
 from sklearn.datasets import load_digits, load_sample_images
 
 from pipeline import digits
-from pipeline.digit_ink import glyph
-from pipeline.digit_scenes import Material, compose_scene
 from pipeline.digits import load_material, make_scenes, write_data_set
-from pipeline.params.schema import DigitsConfig
+from pipeline.params.digits import DigitsConfig
+from pipeline.scenes.ink import glyph
+from pipeline.scenes.scene import Material, compose_scene
 from tests.pipeline.project import copy_project, run, write_params
-from yolov2.config import DataConfig
+from yolov2.config.data import DataConfig
 
 SMALL = {"train_scenes": 9, "val_scenes": 4, "test_scenes": 5}
 
@@ -263,7 +263,7 @@ OWN = "mine/data.yaml"
     ("config", "root", "needed"),
     [
         ("data/digits/digits.yaml", ".", True),
-        ("data/extended/data.yaml", "..", True),  # what `pipeline.data add` makes of them
+        ("data/extended/data.yaml", "..", True),  # what `pipeline data add` makes of them
         ("both.yaml", "data/digits/images", True),
         (OWN, ".", False),
         ("data/mine/data.yaml", ".", False),
@@ -287,7 +287,7 @@ def test_own_data_compose_no_scenes(
     assert [path.name for path in (tmp_path / "data/digits").rglob("*")] == ["README.txt"]
     assert (tmp_path / "data/digits/README.txt").read_text() == (
         "No scenes: params.yaml names another data set (data.config).\n"
-        "`python -m pipeline.params use demo` and `dvc repro` make them, or take them from DVC's"
+        "`pipeline params use demo` and `dvc repro` make them, or take them from DVC's"
         " cache.\n"
     )
     assert capsys.readouterr().out == f"data/digits: left empty, the data set is {OWN}\n"

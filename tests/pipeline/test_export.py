@@ -11,13 +11,15 @@ import torch
 from PIL import Image
 
 from pipeline import export
-from tests.pipeline.tracked import KEY
+from pipeline.tracking.connection import connect
+from tests.pipeline.tracked import KEY, files, runs
 from tests.tables import make_tables
+from yolov2.config.export import ExportConfig
 from yolov2.export import artefacts
 from yolov2.export.evidence import Evidence, spread
 from yolov2.export.formats import FORMATS
 from yolov2.export.onnx_graph import ExportError
-from yolov2.export_config import ExportConfig
+from yolov2.files import file_sha256
 from yolov2.network.checkpoint import load_detector, save_checkpoint
 from yolov2.network.decode import DecodedYOLOv2
 from yolov2.network.yolov2 import YOLOv2
@@ -57,8 +59,8 @@ def stage(repository):
         Path("models/best.pt"), random_network(0), class_names=("thing", "other"), image_size=64
     )
     Path("params.yaml").write_text(PARAMS)
-    record = {"run_id": "1" * 32, "key": KEY, "parameters": {"train": {"lr": 0.1}}}
-    Path("artifacts/train_run.json").write_text(json.dumps(record))
+    record = {"key": KEY, "parameters": {"train": {"lr": 0.1}}}
+    Path("artifacts/training.json").write_text(json.dumps(record))
     thresholds = {"thing": {"threshold": 0.25}}  # "other" has no objects to find one on
     Path("models/thresholds.json").write_text(json.dumps({"classes": thresholds}))
     return repository
@@ -73,8 +75,7 @@ FILES = {
 }
 
 
-@pytest.mark.usefixtures("stage")
-def test_stage_writes_all_files_and_the_report(capsys):
+def test_stage_writes_all_files_and_the_report(stage, capsys):
     export.main()
     report = json.loads(Path("reports/export.json").read_text())
     assert report["images"] == 3
@@ -114,6 +115,14 @@ def test_stage_writes_all_files_and_the_report(capsys):
     assert graph.manifest.class_names == ("thing", "other")
     assert graph.manifest.class_thresholds == (0.25, 0.5)
     assert len(graph.manifest.data_digest) == 64
+    (run,) = runs(connect("yolov2"), "export")
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["onnx/bytes"] == report["artefacts"]["onnx"]["bytes"]
+    assert run.data.tags["result"] == file_sha256(Path("reports/export.json"))
+    assert run.data.params["train.lr"] == "0.1"
+    stored = files(connect("yolov2"), run.info.run_id)
+    assert {"export.json", "export.md", "identity/identity.json"} <= stored
+    assert run.info.run_id not in Path("reports/export.json").read_text()
 
 
 def leave_report(content: object, folder: Path) -> None:
@@ -124,7 +133,7 @@ def leave_report(content: object, folder: Path) -> None:
     (folder / "model.onnx").write_bytes(b"of an earlier export")
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("stage", "unrecorded")
 def test_an_export_of_other_formats_leaves_no_older_file():
     Path("models/exported").mkdir()
     leave_report({"artefacts": {"onnx": {"file": "model.onnx"}}}, Path("models/exported"))
@@ -134,7 +143,7 @@ def test_an_export_of_other_formats_leaves_no_older_file():
     assert list(json.loads(Path("reports/export.json").read_text())["artefacts"]) == ["torchscript"]
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("stage", "unrecorded")
 @pytest.mark.parametrize("content", ["[]", "{", '{"artefacts": {"onnx": {}}}', "\xff"])
 def test_a_damaged_report_of_an_earlier_export_is_replaced(content):
     Path("reports").mkdir()
@@ -144,7 +153,7 @@ def test_a_damaged_report_of_an_earlier_export_is_replaced(content):
     assert "torchscript" in json.loads(Path("reports/export.json").read_text())["artefacts"]
 
 
-@pytest.mark.usefixtures("stage")
+@pytest.mark.usefixtures("stage", "unrecorded")
 def test_a_checkpoint_that_cannot_be_read_leaves_the_earlier_export():
     Path("models/exported").mkdir()
     leave_report({"artefacts": {"onnx": {"file": "model.onnx"}}}, Path("models/exported"))
@@ -155,6 +164,7 @@ def test_a_checkpoint_that_cannot_be_read_leaves_the_earlier_export():
     assert Path("reports/export.md").read_text() == "proven"
 
 
+@pytest.mark.usefixtures("unrecorded")
 def test_a_graph_of_other_weights_fails_and_leaves_no_file(stage, monkeypatch):
     true_format = FORMATS["torchscript"]
 
@@ -183,6 +193,7 @@ def test_a_graph_of_other_weights_fails_and_leaves_no_file(stage, monkeypatch):
     assert Path("models/best.pt").exists()
 
 
+@pytest.mark.usefixtures("unrecorded")
 def test_a_file_that_loses_average_precision_fails(stage, monkeypatch):
     scores = iter([{"AP": 0.61, "AP50": 0.9}, {"AP": 0.55, "AP50": 0.9}])
     monkeypatch.setattr(artefacts, "score_model", lambda *_: next(scores))
@@ -204,6 +215,7 @@ def test_int8_needs_a_data_set(stage):
         list(artefacts.export_checkpoint(Path("models/best.pt"), places, evidence, ExportConfig()))
 
 
+@pytest.mark.usefixtures("unrecorded")
 def test_thresholds_of_other_classes(stage):
     Path("models/thresholds.json").write_text('{"classes": {"cow": {"threshold": 0.1}}}')
     with pytest.raises(ValueError, match="thresholds are of another model: it has no class cow"):

@@ -29,7 +29,7 @@ BETTER = SMALL | {"train.epochs": 5}
 def train(project: Path) -> str:
     """What the registration of the finished pipeline says."""
     run(project, "dvc", "--wait-for-lock", "repro", "--quiet")
-    return run(project, "pipeline.register")
+    return run(project, "pipeline", "register")
 
 
 @pytest.mark.slow
@@ -40,21 +40,23 @@ def test_train_compare_promote_refuse_serve_roll_back(
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     project = copy_project(tmp_path / "project", SMALL)
     assert "registered version 1" in train(project)
-    assert "promoted as the first" in run(project, "pipeline.promote")
+    assert "promoted as the first" in run(project, "pipeline", "promote")
 
     write_params(project, BETTER)
     assert "registered version 2" in train(project)
-    compared = run(project, "pipeline.compare", "@champion", "@challenger")
+    compared = run(project, "pipeline", "compare", "@champion", "@challenger")
     assert "version 2 against version 1: B is better; test AP" in compared
-    assert "version 2 of yolov2 promoted against version 1" in run(project, "pipeline.promote")
+    assert "version 2 of yolov2 promoted against version 1" in run(project, "pipeline", "promote")
 
     # the first again, which is worse; then the champion's own weights in another graph
-    worse = run(project, "pipeline.promote", "--version", "1", status=3)
+    worse = run(project, "pipeline", "promote", "--version", "1", status=3)
     assert "version 1 of yolov2 refused against version 2: " in worse
     assert "A is better" in worse
     write_params(project, BETTER | {"export.nms_threshold": 0.4})
     assert "registered version 3" in train(project)
-    assert "refused against version 2: AP difference" in run(project, "pipeline.promote", status=3)
+    assert "refused against version 2: AP difference" in run(
+        project, "pipeline", "promote", status=3
+    )
 
     image = next((project / "data" / "digits" / "images" / "test").iterdir())
     served = serve(project, image)
@@ -66,7 +68,7 @@ def test_train_compare_promote_refuse_serve_roll_back(
         edges = [theirs[edge] for edge in ("x1", "y1", "x2", "y2")]
         assert ours["box"] == pytest.approx(edges, abs=0.05)
 
-    back = run(project, "pipeline.rollback", "--reason", "a trial")
+    back = run(project, "pipeline", "rollback", "--reason", "a trial")
     assert back == ("version 1 of yolov2 is the champion again, version 2 is previous: a trial\n")
 
 

@@ -1,24 +1,26 @@
-"""The stage ``train``: interrupted, taken up again, and not repeated."""
+"""The stage ``train`` and its recorder: followed, interrupted, taken up again, not repeated."""
 
 import json
 import os
 import signal
 import subprocess
 import time
-from functools import partial
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pandas as pd
 import pytest
 
-from pipeline import paths, train
-from pipeline.delivery import Delivery
-from pipeline.mlflow_store import Store
-from pipeline.store_address import TrackingError
-from pipeline.training_folder import forget_old_trainings
+from pipeline import cli, paths, train
+from pipeline.checkpoints import RECORDING, forget_old_trainings
+from pipeline.running import failure, recorder
+from pipeline.tracking.store import Store
 from tests.pipeline import tracked
-from tests.pipeline.workspace import (
+from tests.pipeline.recorders import kill_recorder, locked, recorder_of, until
+from tests.pipeline.small_training import (
     checkpoint_folder,
     make_workspace,
     start_stage,
@@ -26,10 +28,33 @@ from tests.pipeline.workspace import (
     stored_runs,
 )
 from yolov2.network.checkpoint import read_checkpoint
+from yolov2.training.nonfinite import NonFiniteLossError
+
+DATABASE = Path("mlflow.db")
 
 
 @pytest.fixture
-def workspace(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def programs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """What a stage in this process has started; the test ends when all of them have."""
+    started: list[subprocess.Popen[bytes]] = []
+    start = recorder._start
+
+    def start_and_keep(*given: Any, **pipes: Any) -> "subprocess.Popen[bytes]":
+        started.append(start(*given, **pipes))
+        return started[-1]
+
+    monkeypatch.setattr(recorder, "_start", start_and_keep)
+    yield started
+    for each in started:
+        each.wait(400)
+
+
+@pytest.fixture
+def workspace(
+    repository: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    programs: list["subprocess.Popen[bytes]"],
+) -> Path:
     """The current folder, in which the stages before ``train`` have run."""
     monkeypatch.setenv("DVC_ROOT", str(repository))
     return make_workspace(repository, {})
@@ -37,99 +62,275 @@ def workspace(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def steps(run_id: str, curve: str) -> list[int]:
     """The steps of a curve, as often as it has them."""
-    figures = stored_figures(Path("mlflow.db"), run_id)
+    figures = stored_figures(DATABASE, run_id)
     return [step for name, step, _ in figures if name == curve]
 
 
-def interrupt(*given: object) -> str:
-    raise KeyboardInterrupt
-
-
-def test_killed_before_the_first_validation_it_goes_on_in_the_same_run(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(train, "describe", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            train.main()
-    assert not paths.BEST.exists()
-    folder = checkpoint_folder(workspace)
-    run_id = json.loads((folder / train.RUN).read_text())["run_id"]
-    assert stored_runs(Path("mlflow.db")) == {run_id: "KILLED"}
-    assert steps(run_id, "train/loss") == [1]  # what it had learnt it also told
-
-    train.main()
-    assert json.loads(paths.TRAIN_RUN.read_text())["run_id"] == run_id
-    assert stored_runs(Path("mlflow.db")) == {run_id: "FINISHED"}
-    assert steps(run_id, "train/loss") == [1, 2, 3]
-    assert steps(run_id, "val/AP") == [2, 3]
-    assert steps(run_id, "train/images_per_second") == [1, 2, 3]
-    assert pd.read_csv(paths.HISTORY)["epoch"].tolist() == [1, 2, 3]
-    assert all(path.is_file() for path in (paths.BEST, paths.LAST))
-    stored = tracked.files(open_store(), run_id, "training")
-    names = ("best.pt", "last.pt", "history.csv", "speed.csv", "curves.png", "preview.png")
-    assert {f"training/{name}" for name in names} <= stored
-
-    before = paths.BEST.read_bytes()
-    paths.BEST.unlink()
-    train.main()  # complete: its result is taken, nothing is trained or logged again
-    assert paths.BEST.read_bytes() == before
-    assert steps(run_id, "train/loss") == [1, 2, 3]
+def twice(run_id: str) -> list[tuple[str, int]]:
+    """Points that a run has more than once."""
+    points = Counter((name, step) for name, step, _ in stored_figures(DATABASE, run_id))
+    return [point for point, count in points.items() if count > 1]
 
 
 def open_store() -> Store:
     return tracked.connect("yolov2")
 
 
-def test_cut_off_before_the_first_checkpoint_it_goes_on_in_the_same_run(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
+def output(stage: "subprocess.Popen[str]", status: int = 0) -> tuple[str, str]:
+    """What a stage has printed, which ended with ``status``."""
+    printed, errors = stage.communicate(timeout=400)
+    assert stage.returncode == status, f"{printed}\n{errors}"
+    return printed, errors
+
+
+def start(root: Path) -> "subprocess.Popen[str]":
+    return start_stage(root, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def interrupt(*given: object) -> str:
+    raise KeyboardInterrupt
+
+
+def test_a_training_is_followed_and_taken_when_it_is_complete(workspace: Path) -> None:
+    printed, errors = output(start(workspace))
+    assert errors == ""
+    assert printed.count("epoch ") == 3
+    ((run_id, status),) = stored_runs(DATABASE).items()
+    assert status == "FINISHED"
+    assert steps(run_id, "train/loss") == [1, 2, 3]
+    assert steps(run_id, "val/AP") == [2, 3]
+    stored = tracked.files(open_store(), run_id, "training")
+    names = ("best.pt", "last.pt", "history.csv", "speed.csv", "curves.png")
+    names += ("preview.png", "environment.json", "parameters.json")
+    assert stored == {f"training/{name}" for name in names}
+    run = open_store().client.get_run(run_id)
+    known = json.loads(paths.TRAINING.read_text())
+    assert run.data.tags["dvc.key"] == known["key"]
+    assert run.data.tags["weights_sha256"] == known["weights"]
+    assert run.data.tags["mlflow.source.name"].endswith("-m pipeline.train")
+    place = open_store().client.download_artifacts(run_id, "identity/identity.json")
+    identity = json.loads(Path(place).read_text())
+    assert identity["hardware"]["threads"] == "1"
+    assert identity["versions"]["mlflow"]
+    assert run.data.params["machine.num_workers"] == "0"
+
+    before = paths.BEST.read_bytes()
+    paths.BEST.unlink()
+    printed, _ = output(start(workspace))  # nothing is trained or logged again
+    assert "this training is complete in" in printed
+    assert paths.BEST.read_bytes() == before
+    assert stored_runs(DATABASE) == {run_id: "FINISHED"}
+    assert twice(run_id) == []
+
+
+def test_interrupted_before_the_first_validation_it_goes_on_in_the_same_run(
+    workspace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    programs: list["subprocess.Popen[bytes]"],
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(train, "contact_sheet", interrupt)
+        patch.setattr(train, "describe", interrupt)
         with pytest.raises(KeyboardInterrupt):
             train.main()
-    assert list(stored_runs(Path("mlflow.db")).values()) == ["KILLED"]
+    programs[-1].wait(400)  # the recorder, which a stage that is to end hardly waits for
+    assert not paths.BEST.exists()
+    ((run_id, status),) = stored_runs(DATABASE).items()
+    assert status == "KILLED"
+    assert steps(run_id, "train/loss") == [1]  # what it had learnt it also told
+
     train.main()
-    assert list(stored_runs(Path("mlflow.db")).values()) == ["FINISHED"]
+    assert stored_runs(DATABASE) == {run_id: "FINISHED"}
+    assert steps(run_id, "train/loss") == [1, 2, 3]
+    assert steps(run_id, "val/AP") == [2, 3]
+    assert steps(run_id, "train/images_per_second") == [1, 2, 3]
+    assert pd.read_csv(paths.HISTORY)["epoch"].tolist() == [1, 2, 3]
+    assert all(path.is_file() for path in (paths.BEST, paths.LAST))
+
+
+LONGER: dict[str, Any] = {
+    "train.epochs": 4,
+    "train.validate_every": 4,
+    "model.image_size": 128,
+    "machine.log_every": 5,
+    "machine.checkpoint.every_steps": 5,
+}
+"""Long enough that a recorder sees some of it."""
+IMAGES = 120
+
+
+def is_followed(root: Path) -> bool:
+    """Whether MLflow has some of the training, and some is still to come."""
+    database = root / "mlflow.db"
+    found = [run_id for run_id in stored_runs(database) if stored_figures(database, run_id)]
+    return bool(found)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> str:
+    """The hash of the weights that the longer training makes."""
+    root = make_workspace(tmp_path_factory.mktemp("whole"), LONGER, images=IMAGES)
+    (root / "mlflow.db").write_bytes(empty_store.read_bytes())
+    output(start(root))
+    return str(json.loads((root / paths.TRAINING).read_text())["weights"])
+
+
+def weights() -> str:
+    return str(json.loads(paths.TRAINING.read_text())["weights"])
+
+
+def test_a_killed_stage_leaves_a_run_that_goes_on(repository: Path, undisturbed: str) -> None:
+    make_workspace(repository, LONGER, images=IMAGES)
+    with start(repository) as stage:
+        until(lambda: is_followed(repository))
+        left = recorder_of(stage.pid)
+        assert left is not None
+        stage.kill()
+        stage.communicate()
+    until(lambda: not left.is_running())
+    ((run_id, status),) = stored_runs(DATABASE).items()
+    assert status == "KILLED"
+    folder = checkpoint_folder(repository)
+    saved = pd.read_csv(folder / "steps.csv")["step"].tolist()
+    assert steps(run_id, "step/loss") == saved  # all that was safe on disk
+    assert (folder / RECORDING / recorder.SENT).exists()
+
+    output(start(repository))
+    assert stored_runs(DATABASE) == {run_id: "FINISHED"}
+    assert steps(run_id, "step/loss") == list(range(5, 121, 5))
+    assert twice(run_id) == []
+    assert weights() == undisturbed
+
+
+def test_a_killed_recorder_is_started_again(repository: Path, undisturbed: str) -> None:
+    make_workspace(repository, LONGER, images=IMAGES)
+    with start(repository) as stage:
+        until(lambda: is_followed(repository))
+        kill_recorder(stage.pid)
+        until(lambda: recorder_of(stage.pid) is not None or stage.poll() is not None)
+        kill_recorder(stage.pid)  # and its successor, whatever it was about to do
+        output(stage)
+    ((run_id, status),) = stored_runs(DATABASE).items()
+    assert status == "FINISHED"
+    assert steps(run_id, "train/loss") == [1, 2, 3, 4]
+    assert steps(run_id, "step/loss") == list(range(5, 121, 5))
+    assert twice(run_id) == []
+    assert "training/best.pt" in tracked.files(open_store(), run_id, "training")
+    assert weights() == undisturbed
+
+
+def test_stage_and_recorder_killed_together_are_taken_up(
+    repository: Path, undisturbed: str
+) -> None:
+    make_workspace(repository, LONGER, images=IMAGES)
+    with start(repository) as stage:
+        until(lambda: is_followed(repository))
+        os.killpg(stage.pid, signal.SIGKILL)
+        stage.communicate()
+    assert list(stored_runs(DATABASE).values()) == ["RUNNING"]
+    with start(repository) as stage:  # again, before the recorder knows which run is its own
+        until(lambda: recorder_of(stage.pid) is not None)
+        os.killpg(stage.pid, signal.SIGKILL)
+        stage.communicate()
+    output(start(repository))
+    ((run_id, status),) = stored_runs(DATABASE).items()
+    assert status == "FINISHED"
+    assert steps(run_id, "step/loss") == list(range(5, 121, 5))
+    assert twice(run_id) == []
+    assert weights() == undisturbed
 
 
 def test_a_store_that_is_away_at_the_end_gets_all_later(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def away(self: Store, *given: object) -> None:
-        raise TrackingError("the store is away")
+    describe, away = train.describe, ExitStack()
 
-    with monkeypatch.context() as patch:
-        patch.setattr(train, "Delivery", partial(Delivery, wait=lambda seconds: None))
-        patch.setattr(Store, "log_files", away)
-        with pytest.raises(
-            TrackingError,
-            match=r"^the training is kept in \S+/checkpoints/\w+, but its figures could not be"
-            r" sent: the store is away. Run the stage again when the store answers: it will send"
-            r" them and not train again$",
-        ):
-            train.main()
-    said = capsys.readouterr()
-    assert said.err.count("the store is away; training goes on, figures wait in ") == 1
-    assert said.out.count("epoch 3/3") == 1
-    ((run_id, status),) = stored_runs(Path("mlflow.db")).items()
-    assert status == "FAILED"
+    def then_away(report: Any) -> str:
+        if report.epoch == 2:
+            until((checkpoint_folder(workspace) / RECORDING / recorder.RUN).exists)
+            away.enter_context(locked(DATABASE))
+        return describe(report)
+
+    monkeypatch.setattr(recorder, "PATIENCE", 3.0)
+    monkeypatch.setattr(train, "describe", then_away)
+    with away:
+        train.main()
+        kill_recorder(os.getpid())  # it would go on trying
+    assert weights()
+    said = capfd.readouterr()
+    assert said.out.count("epoch ") == 3
+    folder = checkpoint_folder(workspace)
+    assert said.err.splitlines()[-1] == (
+        f"not all is in MLflow yet; it waits in {folder / RECORDING}: `pipeline track send` sends"
+        " it, and so does the next stage"
+    )
+    ((run_id, status),) = stored_runs(DATABASE).items()
+    assert status == "RUNNING"
     forget_old_trainings(Path("another"))
-    train.main()
-    assert "epoch" not in capsys.readouterr().out
-    assert stored_runs(Path("mlflow.db")) == {run_id: "FINISHED"}
+    assert cli.run(["track", "send"]) == 0
+    assert capfd.readouterr().out == f"train: sent what {folder / RECORDING} held\n"
+    assert cli.run(["track", "send"]) == 0
+    assert capfd.readouterr().out == "nothing waits to be sent\n"
+    assert stored_runs(DATABASE) == {run_id: "FINISHED"}
     assert steps(run_id, "train/loss") == [1, 2, 3]
+    assert twice(run_id) == []
     assert "training/best.pt" in tracked.files(open_store(), run_id, "training")
 
 
+def test_a_store_that_is_away_before_is_said_in_seconds(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("DVC_STAGE", "train")
+    _, errors = output(start(workspace), status=1)
+    assert errors.startswith(
+        "error: the MLflow server http://127.0.0.1:9 cannot be reached (", 0
+    ), errors
+    assert errors.count("\n") == 1
+    left = failure.read("train", workspace)
+    assert left is not None
+    assert left.kind == "passing"
+    assert left.message in errors
+    assert not (workspace / "checkpoints").exists()
+
+
+def test_a_store_that_cannot_be_used_is_no_passing_failure(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "./mlruns")
+    monkeypatch.setenv("DVC_STAGE", "train")
+    _, errors = output(start(workspace), status=1)
+    assert "is the folder './mlruns', which MLflow no longer writes to" in errors
+    left = failure.read("train", workspace)
+    assert left is not None
+    assert left.kind == "input"
+
+
+def test_a_training_that_fails_leaves_a_failed_run(
+    workspace: Path, programs: list["subprocess.Popen[bytes]"]
+) -> None:
+    text = paths.PARAMS.read_text()
+    for old, new in (("lr: 0.003", "lr: 1e+30"), ("warmup_epochs: 1.0", "warmup_epochs: 0.0")):
+        text = text.replace(old, new)
+    paths.PARAMS.write_text(text)
+    with pytest.raises(NonFiniteLossError):
+        train.main()
+    programs[-1].wait(400)
+    assert list(stored_runs(DATABASE).values()) == ["FAILED"]
+    assert not paths.TRAINING.exists()
+
+
 def test_a_training_that_mlflow_lacks_is_not_forgotten(tmp_path: Path) -> None:
-    for age, name in enumerate(("lacking", "old", "b", "c", "d")):
+    for age, name in enumerate(("lacking", "older", "old", "b", "c", "d")):
         tracked.write_json(tmp_path / name / "hashes.json")
-        record = {} if name == "lacking" else {"logged": True}
-        tracked.write_json(tmp_path / name / "train_run.json", **record)
+        tracked.write_json(tmp_path / name / RECORDING / recorder.START, began=2.0)
+        if name != "lacking":
+            # what was sent of an earlier start of the stage is not all
+            began = 1.0 if name == "older" else 2.0
+            tracked.write_json(tmp_path / name / RECORDING / recorder.SENT, began=began)
         os.utime(tmp_path / name / "hashes.json", (age, age))
     forget_old_trainings(tmp_path / "d")
-    assert {folder.name for folder in tmp_path.iterdir()} == {"lacking", "b", "c", "d"}
+    left = {folder.name for folder in tmp_path.iterdir()}
+    assert left == {"lacking", "older", "b", "c", "d"}
 
 
 def test_a_missing_split_is_said_before_the_training(workspace: Path) -> None:
@@ -137,43 +338,85 @@ def test_a_missing_split_is_said_before_the_training(workspace: Path) -> None:
     paths.PARAMS.write_text(text.replace("split: val", "split: test"))
     with pytest.raises(ValueError, match=r"no test split .* `-S evaluate.split=val`"):
         train.main()
-    assert not train.checkpoint_root().exists()
+    assert not train.checkpoint_folder("").parent.exists()
 
 
-def read_until(output: IO[str] | None, start: str) -> None:
-    assert output is not None
+def read_until(printed: IO[str] | None, start: str) -> None:
+    assert printed is not None
     said = []
-    for line in output:
+    for line in printed:
         said.append(line)
         if line.startswith(start):
             return
     raise AssertionError(f"never said {start!r}: {said}")
 
 
-def test_sigterm_ends_in_good_order_and_is_gone_on_from(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = {"train.checkpoint.every_minutes": 1e6, "train.log_every": 10}
-    make_workspace(repository, settings | {"train.num_workers": 1}, images=80)
-    with start_stage(repository, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as stage:
+def test_sigterm_ends_in_good_order_and_is_gone_on_from(repository: Path) -> None:
+    settings = {"machine.checkpoint.every_minutes": 1e6, "machine.log_every": 10}
+    make_workspace(repository, settings | {"machine.num_workers": 1}, images=80)
+    with start(repository) as stage:
         read_until(stage.stdout, "epoch 1/3")
         time.sleep(0.2)
         os.killpg(stage.pid, signal.SIGTERM)  # its loader worker too, as Prefect and DVC do
-        _, errors = stage.communicate(timeout=60)
-    assert stage.returncode == 143, errors
-    assert errors == "terminated\n"
-    ((run_id, status),) = stored_runs(repository / "mlflow.db").items()
+        _, errors = output(stage, status=143)
+    assert errors.splitlines()[-1] == "terminated"
+    folder = checkpoint_folder(repository)
+    until(lambda: recorder.is_sent(folder / RECORDING))
+    ((run_id, status),) = stored_runs(DATABASE).items()
     assert status == "KILLED"
     assert steps(run_id, "train/loss") == [1]
-    folder = checkpoint_folder(repository)
     (checkpoint,) = folder.glob("step-*.pt")  # the signal's is the only one
     at = read_checkpoint(checkpoint)["training"]["at"]
     assert at["epoch"] == 1
     assert at["step"] == 20 + at["position"] // 4 > 20
 
-    monkeypatch.setenv("DVC_ROOT", str(repository))
-    train.main()
-    assert stored_runs(repository / "mlflow.db") == {run_id: "FINISHED"}
+    output(start(repository))
+    assert stored_runs(DATABASE) == {run_id: "FINISHED"}
     assert steps(run_id, "train/loss") == [1, 2, 3]
     assert steps(run_id, "train/images_per_second") == [1, 2, 3]
     assert steps(run_id, "step/loss") == [10, 20, 30, 40, 50, 60]
+
+
+def test_what_is_edited_meanwhile_is_not_what_was_trained(repository: Path) -> None:
+    make_workspace(repository, {"train.epochs": 3}, images=80)
+    stage_file = {"deps": ["artifacts/labels.parquet"], "params": ["model", "train"]}
+    (repository / "dvc.yaml").write_text(json.dumps({"stages": {"train": stage_file}}))
+    before = paths.PARAMS.read_text()
+    with start(repository) as stage:
+        read_until(stage.stdout, "epoch 2/3")
+        paths.PARAMS.write_text(before.replace("lr: 0.003", "lr: 0.01"))
+        _, errors = output(stage, status=1)
+    assert errors.startswith(
+        "error: changed while the stage train ran: params.yaml: train.lr 0.003, now 0.01. What it"
+        " computed belongs to the old state, so the stage stays stale"
+    )
+    assert errors.count("\n") == 1
+    assert not paths.TRAINING.exists()
+    assert not paths.BEST.exists()
+    folder = checkpoint_folder(repository)
+    assert (folder / "hashes.json").exists()  # the finished work is kept
+    ((run_id, status),) = stored_runs(DATABASE).items()
+    assert status == "FINISHED"  # and it is what its run says
+    assert open_store().client.get_run(run_id).data.params["train.lr"] == "0.003"
+
+    paths.PARAMS.write_text(before)
+    printed, _ = output(start(repository))
+    assert "epoch" not in printed
+    assert f"this training is complete in {folder}: taking its result" in printed
+    assert json.loads(paths.TRAINING.read_text())["parameters"]["train"]["lr"] == 0.003
+    assert stored_runs(DATABASE) == {run_id: "FINISHED"}
+
+
+def test_no_output_of_dvc_knows_a_run(
+    tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for name, log_every in (("one", 20), ("other", 1)):  # a machine's setting decides nothing
+        root = make_workspace(tmp_path / name, {"machine.log_every": log_every})
+        (root / "mlflow.db").write_bytes(empty_store.read_bytes())
+        output(start(root))
+        outputs = (paths.TRAINING, paths.BEST, paths.LAST, paths.HISTORY)
+        found.append({path: (root / path).read_bytes() for path in outputs})
+        (run_id,) = stored_runs(root / "mlflow.db")
+        assert not any(run_id.encode() in content for content in found[-1].values())
+    assert found[0] == found[1]

@@ -13,17 +13,17 @@ import pytest
 from PIL import Image
 
 from pipeline import paths
-from pipeline.data_docs import make_self_contained
-from pipeline.expectations import run_expectations
-from pipeline.splits import check_split
+from pipeline.labels import read_labels
 from pipeline.validate import main
+from pipeline.validation.data_docs import make_self_contained
+from pipeline.validation.expectations import run_expectations
 from tests.datasets import picture, write_dataset
 from yolov2 import cli
-from yolov2.config import EdgePolicy, ValidateConfig
-from yolov2.data.checks import judge
+from yolov2.config.data import DataConfig, EdgePolicy, ValidateConfig
 from yolov2.data.description import read_description
-from yolov2.data.problems import KINDS, DataError, Kind
-from yolov2.data.raw_tables import read_raw_tables
+from yolov2.data.labels.checks import judge
+from yolov2.data.labels.problems import KINDS, DataError, Kind
+from yolov2.data.labels.raw_tables import read_raw_tables
 from yolov2.data.table import LabelTables
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -234,14 +234,14 @@ def test_a_test_split_that_no_stage_needs_may_be_missing(
     out = capsys.readouterr().out.splitlines()
     assert out[0].startswith("note: pets/data.yaml:4: test: '../test/images' not found under the")
     assert out[1:] == ["train: 1 images, 1 boxes", "val: 1 images, 1 boxes", NO_TEST]
-    tables = LabelTables.read(paths.ARTIFACTS)
+    labels = read_labels(DataConfig(config="pets/data.yaml"))
     with pytest.raises(ValueError, match="no test split") as error:
-        check_split(tables, "test")
+        labels.check_split("test")
     assert str(error.value) == (
         "the data set has no test split (it has: train, val): evaluate another one with"
         " `-S evaluate.split=val` or in params.yaml"
     )
-    check_split(tables, "val")
+    labels.check_split("val")
 
 
 def test_a_data_set_without_train_is_not_for_the_pipeline(
@@ -266,7 +266,7 @@ def test_a_data_set_of_train_alone_is_told_to_make_val(workspace: Path) -> None:
     main()
     for split in ("test", "val"):
         with pytest.raises(ValueError, match="has no") as error:
-            check_split(LabelTables.read(paths.ARTIFACTS), split)
+            read_labels(DataConfig(config="pets/data.yaml")).check_split(split)
         assert str(error.value) == (
             f"the data set has no {split} split (it has: train): move some of its images, a tenth"
             " to a fifth, to a split of their own, name it under `val:` in the description, and set"

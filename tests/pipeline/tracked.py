@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -16,13 +16,13 @@ import numpy as np
 from PIL import Image
 
 from pipeline import paths
-from pipeline.delivery import Delivery
-from pipeline.identity import RunIdentity
-from pipeline.mlflow_connection import connect
-from pipeline.mlflow_store import Store
-from pipeline.params.schema import TrackingConfig
-from pipeline.stage import run_stage
-from pipeline.tracking import log_evaluation, open_training_run
+from pipeline.params.tracking import TrackingConfig
+from pipeline.running.entry import run_stage
+from pipeline.tracking.connection import connect
+from pipeline.tracking.delivery import Delivery
+from pipeline.tracking.runs import log_evaluation, open_training_run
+from pipeline.tracking.store import Store
+from pipeline.workspace.identity import RunIdentity
 from yolov2.evaluation.figures import flat_metrics
 
 CONFIG = TrackingConfig(experiment="trial", model_name="trial-model")
@@ -190,27 +190,33 @@ def leave_result(root: Path, *, scale: float = 1.0, train: bool = True) -> Path:
     latency = {"onnx": 1.5, "threads": 2}
     write_json(root / paths.EXPORT, artefacts={"onnx": graph}, latency_ms=latency)
     (root / paths.BEST).write_bytes(b"weights")
-    write_json(root / paths.METRICS, **SCORES)
+    write_json(root / paths.THRESHOLDS, weights=sha256(root / paths.BEST), classes={})
     write_json(root / paths.VALIDATION, passed=True, digest=DIGEST)
     write_json(root / paths.DATASET, digest=DIGEST, class_names=["cat", "dog", "owl"])
+    training = {"key": KEY, "weights": "f" * 64, "data": DIGEST, "parameters": PARAMETERS}
+    write_json(root / paths.TRAINING, **training)
     if train:
         with open_training_run(
             CONFIG, parameters=PARAMETERS, key=KEY, run_id=None, identity=identity()
         ) as run:
             run.log_tables(leave_tables(root / "run", [2.0]))
-        record = {"run_id": run.run_id, "model_id": run.model_id, "key": KEY}
-        write_json(root / paths.TRAIN_RUN, **record, parameters=PARAMETERS)
-    record = json.loads((root / paths.TRAIN_RUN).read_text())
-    run_id = log_evaluation(
+    leave_evaluation(root, SCORES)
+    return root
+
+
+def leave_evaluation(root: Path, scores: Mapping[str, Any]) -> str:
+    """Write the metrics of an evaluation of the training that lies there; its run's id."""
+    write_json(root / paths.METRICS, **scores)
+    split = {"split": str(scores["split"])}
+    return log_evaluation(
         CONFIG,
-        training_run=record,
-        parameters=PARAMETERS,
-        metrics=flat_metrics(SCORES),
+        training_run=json.loads((root / paths.TRAINING).read_text()),
+        parameters=PARAMETERS | {"evaluate": PARAMETERS["evaluate"] | split},
+        metrics=flat_metrics(scores),
         artifacts=[],
         identity=identity(),
+        tags={"result": sha256(root / paths.METRICS)},
     )
-    write_json(root / paths.EVALUATE_RUN, run_id=run_id, training_run_id=record["run_id"])
-    return root
 
 
 def processes() -> ForkServerContext:

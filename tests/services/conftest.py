@@ -21,7 +21,7 @@ WORK = """\
 import time
 from pathlib import Path
 
-from pipeline.stage import run_stage
+from pipeline.running.entry import run_stage
 from tests.pipeline.tracked import leave_result
 
 def main():
@@ -66,7 +66,7 @@ def copy(deployment: Deployment, tmp_path: Path) -> Path:
     folder.mkdir()
     packages(folder)
     outs = [paths.ONNX, paths.BEST, paths.EXPORT, paths.VALIDATION, paths.DATASET]
-    outs += [paths.TRAIN_RUN, paths.EVALUATE_RUN]
+    outs += [paths.TRAINING, paths.THRESHOLDS]
     stage = {
         "cmd": "python work.py",
         "deps": ["work.py", "scale.txt"],

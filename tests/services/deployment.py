@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-from pipeline.stage import TELEMETRY_OFF
+from pipeline.running.entry import TELEMETRY_OFF
 from tests.pipeline.servers import free_port
 from tests.services.postgres import PASSWORD, Postgres
 from tests.services.processes import HOST, answers, module, running, tail

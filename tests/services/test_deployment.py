@@ -1,6 +1,5 @@
 """The flows of ``prefect.yaml`` through a worker, on servers like those of ``deploy/``."""
 
-import json
 import subprocess
 from pathlib import Path
 from urllib.error import HTTPError
@@ -11,6 +10,7 @@ import pytest
 from pipeline import paths
 from tests.services.deployment import KIT, Deployment, call, s3_client
 from tests.services.processes import wait_for
+from yolov2.files import file_sha256
 
 pytestmark = pytest.mark.services
 
@@ -57,8 +57,9 @@ def test_retraining_leaves_everything_on_the_servers(
     assert "promotion completed: promoted: version 1 of trial-model is the champion" in told
     call(clone, environment, "dvc", "pull", "-q")
     assert (clone / paths.ONNX).read_bytes() == (copy / paths.ONNX).read_bytes()
-    evaluated = json.loads((clone / paths.EVALUATE_RUN).read_text())["run_id"]
-    assert query("mlflow", f"SELECT status FROM runs WHERE run_uuid = '{evaluated}'")
+    result = file_sha256(clone / paths.METRICS)
+    evaluated = f"SELECT run_uuid FROM tags WHERE key = 'result' AND value = '{result}'"
+    assert query("mlflow", f"SELECT status FROM runs WHERE run_uuid IN ({evaluated})")
 
 
 def test_cron_line_ticks_on_postgresql(

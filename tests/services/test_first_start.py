@@ -14,7 +14,7 @@ pytestmark = pytest.mark.services
 OPEN = """\
 import sys, time
 from pathlib import Path
-from pipeline.stage import run_stage
+from pipeline.running.entry import run_stage
 from tests.pipeline.tracked import open_store
 import mlflow, sqlalchemy
 Path(sys.argv[1]).touch()

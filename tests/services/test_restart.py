@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.delivery import Delivery
-from pipeline.tracking import open_training_run
+from pipeline.tracking.delivery import Delivery
+from pipeline.tracking.runs import open_training_run
 from tests.pipeline.tracked import CONFIG, KEY, PARAMETERS, identity, leave_tables
 from tests.services.deployment import Deployment
 from tests.services.processes import tail, wait_for

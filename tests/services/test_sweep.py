@@ -26,7 +26,7 @@ def commit(deployment: Deployment, copy: Path) -> str:
         "cmd": "python work.py",
         "deps": ["work.py"],
         "params": ["train"],
-        "outs": ["artifacts/train_run.json", "reports/train/history.csv"],
+        "outs": ["artifacts/training.json", "reports/train/history.csv"],
     }
     (copy / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"train": stage}}))
     (copy / "work.py").write_text(WORK)
@@ -96,7 +96,7 @@ def test_store_that_refuses_names_no_password(
         "PIPELINE_SWEEPS": deployment.postgres.uri("mlflow", "pg8000", "sweeps"),  # not its own
     }
     done = subprocess.run(
-        ["python", "-m", "pipeline.sweep.report", "any"],
+        ["python", "-m", "pipeline", "sweep", "any"],
         cwd=copy,
         env=wrong,
         capture_output=True,

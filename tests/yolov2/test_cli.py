@@ -12,19 +12,15 @@ import pytest
 
 from tests.yolov2.scenes import CLASS_NAMES, squares
 from yolov2 import cli
-from yolov2.augment_config import AugmentConfig
 from yolov2.commands import detect, info
 from yolov2.commands.options import section_from
-from yolov2.config import (
-    AnchorsConfig,
-    DetectConfig,
-    EvaluateConfig,
-    ModelConfig,
-    ValidateConfig,
-)
-from yolov2.export_config import ExportConfig
-from yolov2.train_config import (
-    CheckpointConfig,
+from yolov2.config.augment import AugmentConfig
+from yolov2.config.data import AnchorsConfig, ValidateConfig
+from yolov2.config.evaluate import DetectConfig, EvaluateConfig
+from yolov2.config.export import ExportConfig
+from yolov2.config.machine import CheckpointConfig, MachineConfig
+from yolov2.config.model import ModelConfig
+from yolov2.config.train import (
     FailureConfig,
     LossConfig,
     MultiScaleConfig,
@@ -180,9 +176,10 @@ def test_defaults_are_those_of_the_configuration():
         "loss": section_from(train, LossConfig),
         "augment": section_from(train, AugmentConfig),
         "multi_scale": section_from(train, MultiScaleConfig, prefix="multi_scale_"),
-        "checkpoint": section_from(train, CheckpointConfig, prefix="save_"),
         "failure": section_from(train, FailureConfig),
     }
+    saving = section_from(train, CheckpointConfig, prefix="save_")
+    assert section_from(train, MachineConfig, checkpoint=saving) == MachineConfig()
     assert section_from(train, TrainConfig, **given) == TrainConfig()
     assert section_from(train, ModelConfig) == ModelConfig()
     assert section_from(train, ValidateConfig) == ValidateConfig()
@@ -213,9 +210,10 @@ def test_every_training_option_arrives():
     assert section_from(args, FailureConfig) == FailureConfig(on_oom="halve")
     assert section_from(args, TrainConfig, loss=loss, augment=augment) == TrainConfig(
         channels_last=False, compile=True,
-        epochs=7, batch_size=3, lr=0.5, weight_decay=0.25, device="cuda:1", num_workers=9,
+        epochs=7, batch_size=3, lr=0.5, weight_decay=0.25,
         seed=11, validate_every=2, lr_steps=(3, 5), loss=loss, augment=augment,
     )  # fmt: skip
+    assert section_from(args, MachineConfig) == MachineConfig(device="cuda:1", num_workers=9)
     assert section_from(args, ModelConfig) == ModelConfig(image_size=96, width=0.5)
     assert section_from(args, ValidateConfig) == ValidateConfig(zero_size="drop")
     assert (args.data, args.save_dir, args.resume) == ("d.yaml", "out", True)

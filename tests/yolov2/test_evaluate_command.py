@@ -10,7 +10,7 @@ from PIL import ExifTags, Image
 
 from yolov2.cli import main
 from yolov2.commands import evaluate
-from yolov2.config import DetectConfig
+from yolov2.config.evaluate import DetectConfig
 from yolov2.detection.detect import Detector
 from yolov2.evaluation.detections_file import read_detections
 from yolov2.network.checkpoint import save_checkpoint

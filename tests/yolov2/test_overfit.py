@@ -5,15 +5,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from yolov2.augment_config import NO_CHANGES
-from yolov2.config import AnchorsConfig, ModelConfig, ValidateConfig
+from yolov2.config.augment import NO_CHANGES
+from yolov2.config.data import AnchorsConfig, ValidateConfig
+from yolov2.config.machine import MachineConfig
+from yolov2.config.model import ModelConfig
+from yolov2.config.train import MultiScaleConfig, TrainConfig
 from yolov2.data.anchors import choose_anchors
-from yolov2.data.checks import load_tables
 from yolov2.data.description import read_description
+from yolov2.data.labels.checks import load_tables
 from yolov2.data.table import LabelTables
-from yolov2.inputs import TrainingInputs
-from yolov2.runs import train_run
-from yolov2.train_config import MultiScaleConfig, TrainConfig
+from yolov2.runs.inputs import TrainingInputs
+from yolov2.runs.run import train_run
 from yolov2.training.reports import EpochReport
 
 IMAGES = 8
@@ -52,11 +54,10 @@ def test_eight_images_are_learnt_by_heart(bccd: Path, tmp_path: Path) -> None:
             lr_schedule="cosine",
             warmup_epochs=5.0,
             validate_every=150,
-            num_workers=0,
-            device="cpu",
             multi_scale=MultiScaleConfig(every=0),
             augment=NO_CHANGES,
         ),
+        machine=MachineConfig(num_workers=0, device="cpu"),
     )
     reports = [e for e in train_run(inputs, tmp_path / "run") if isinstance(e, EpochReport)]
     validation = reports[-1].validation

@@ -1,9 +1,9 @@
 """A small training as a program, for tests that kill it or start it several times.
 
 ``python -m tests.yolov2.trainer FOLDER [key=value ...]`` trains into ``FOLDER/run``, going on
-with what is there; keys are fields of ``TrainConfig`` and, with a point, of its sections. With
-FROZEN_STATISTICS in the environment batch norm uses its running statistics, which do not change;
-with SUMMED_STATISTICS ``sync_batch_norm`` is that of ``summed_batch_norm``.
+with what is there; keys are fields of ``TrainConfig`` or ``MachineConfig`` and, with a point, of
+their sections. With FROZEN_STATISTICS in the environment batch norm uses its running statistics,
+which do not change; with SUMMED_STATISTICS ``sync_batch_norm`` is that of ``summed_batch_norm``.
 """
 
 import json
@@ -17,12 +17,13 @@ from torch import nn
 
 from tests.yolov2.scenes import squares
 from tests.yolov2.summed_batch_norm import summed
-from yolov2.augment_config import AugmentConfig
-from yolov2.config import ModelConfig
-from yolov2.inputs import TrainingInputs
-from yolov2.runs import train_run
+from yolov2.config.augment import AugmentConfig
+from yolov2.config.machine import CheckpointConfig, MachineConfig
+from yolov2.config.model import ModelConfig
+from yolov2.config.train import MultiScaleConfig, TrainConfig
+from yolov2.runs.inputs import TrainingInputs
+from yolov2.runs.run import train_run
 from yolov2.termination import terminable
-from yolov2.train_config import CheckpointConfig, MultiScaleConfig, TrainConfig
 from yolov2.training.reports import EpochReport, Notice, Saved, StepReport
 from yolov2.training.world import World
 
@@ -36,12 +37,14 @@ RECIPE = TrainConfig(
     warmup_epochs=0.5,
     ema_decay=0.9,
     validate_every=2,
-    num_workers=0,
-    device="cpu",
     amp="off",
-    log_every=2,
     multi_scale=MultiScaleConfig(every=2, smallest=0.66, largest=1.5),
     augment=AugmentConfig(mosaic=0.5, mixup=0.3, mosaic_off_epochs=1),
+)
+MACHINE = MachineConfig(
+    num_workers=0,
+    device="cpu",
+    log_every=2,
     checkpoint=CheckpointConfig(every_minutes=1e6, every_steps=0),
 )
 
@@ -57,13 +60,20 @@ def changed(section: Any, settings: dict[str, Any]) -> Any:
 
 
 def small_inputs(root: Path, **settings: Any) -> TrainingInputs:
-    """Ten training and three validation squares, a network of 64 pixels."""
+    """Ten training and three validation squares, a network of 64 pixels.
+
+    ``settings`` are fields of ``TrainConfig``, or of ``MachineConfig``.
+    """
+    own = {
+        name: settings.pop(name) for name in list(settings) if hasattr(MACHINE, name.split(".")[0])
+    }
     return TrainingInputs(
         tables=squares(root / "set", train=10),
         root=root / "set",
         anchors=ANCHORS,
         model=ModelConfig(image_size=64, width=0.125),
         train=changed(RECIPE, settings),
+        machine=changed(MACHINE, own),
     )
 
 

@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 
 from yolov2.commands.options import add_data, add_section, section_from
-from yolov2.config import AnchorsConfig, ModelConfig
+from yolov2.config.data import AnchorsConfig
+from yolov2.config.model import ModelConfig
 
 SUMMARY = "find the anchors that fit a data set"
 DESCRIPTION = """\
@@ -46,6 +47,6 @@ def run(args: argparse.Namespace) -> int:
 
     report = choose_anchors(load_data(args).tables, config, model.image_size)
     print(anchor_table(report))
-    if args.output:
+    if args.output:  # written through, as it may be /dev/stdout
         Path(args.output).write_text(json.dumps(report.as_json(), indent=2) + "\n", "utf-8")
     return 0

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from yolov2.commands.options import section_from
 from yolov2.commands.progress import announce, counter
-from yolov2.config import ValidateConfig
-from yolov2.data.checks import judge
+from yolov2.config.data import ValidateConfig
 from yolov2.data.description import read_description
-from yolov2.data.problems import Problem, count_kinds, errors, format_notes, format_problems
-from yolov2.data.raw_tables import read_raw_tables
+from yolov2.data.labels.checks import judge
+from yolov2.data.labels.problems import Problem, count_kinds, errors, format_notes, format_problems
+from yolov2.data.labels.raw_tables import read_raw_tables
 from yolov2.data.table import LabelTables
 
 

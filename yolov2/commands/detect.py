@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 from yolov2.commands.detect_report import Report
 from yolov2.commands.options import add_device, add_section, section_from
-from yolov2.config import DetectConfig
-from yolov2.section import require
+from yolov2.config.evaluate import DetectConfig
+from yolov2.config.section import require
 from yolov2.termination import terminable
 
 KINDS = ("drawn", "json", "csv", "parquet", "txt", "crops")
@@ -148,7 +148,7 @@ def run(args: argparse.Namespace) -> int:
     from yolov2.commands.detect_show import Shower
     from yolov2.commands.detect_work import open_outputs, work
     from yolov2.detection.detect import Detector
-    from yolov2.detection.gather import gather
+    from yolov2.detection.inputs.gather import gather
     from yolov2.detection.outputs.writers import require_room
 
     folder, report = Path(args.output_dir), Report()

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from yolov2.config.section import require
 from yolov2.detection.draw import draw_detections
-from yolov2.detection.inputs import ImageInput, Input, VideoInput
+from yolov2.detection.inputs.kinds import ImageInput, Input, VideoInput
+from yolov2.detection.outputs.window import Window, require_display
 from yolov2.detection.stream import Detected
-from yolov2.detection.window import Window, require_display
-from yolov2.section import require
 
 MAX_WINDOWS = 10
 

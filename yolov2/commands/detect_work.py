@@ -9,8 +9,8 @@ from yolov2.commands.detect_report import Report
 from yolov2.commands.detect_show import Shower
 from yolov2.commands.progress import announce, bar
 from yolov2.detection.detect import Detector
-from yolov2.detection.frames import count_frames
-from yolov2.detection.inputs import Input, Unreadable, is_live
+from yolov2.detection.inputs.frames import count_frames
+from yolov2.detection.inputs.kinds import Input, Unreadable, is_live
 from yolov2.detection.outputs.coco_ids import GroundTruthIds, RunningIds
 from yolov2.detection.outputs.names import Names
 from yolov2.detection.outputs.whole import Unwritten

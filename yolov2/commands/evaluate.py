@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from yolov2.commands.evaluate_inputs import coco_images, read_shard, report_folder, require_one_way
 from yolov2.commands.options import add_data, add_device, add_section, section_from
-from yolov2.config import EvaluateConfig, caution
+from yolov2.config.evaluate import EvaluateConfig, caution
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -167,8 +167,9 @@ def _write(
     evaluated: "EvaluatedCheckpoint", config: EvaluateConfig, digests: dict[str, str], folder: Path
 ) -> None:
     from yolov2.evaluation.evaluate import write_metrics
-    from yolov2.evaluation.report import write_report
-    from yolov2.run_folder import EVALUATION, write_json
+    from yolov2.evaluation.report.files import write_report
+    from yolov2.files import write_json
+    from yolov2.runs.folder import EVALUATION
 
     evaluation = evaluated.evaluation
     write_metrics(evaluation, folder / METRICS)
@@ -179,10 +180,11 @@ def _write(
 def _write_thresholds(evaluation: "Evaluation", folder: Path, model: "OpenedModel | None") -> None:
     """The best thresholds, with the hash of the model file that they belong to, if it is known."""
     from yolov2.evaluation.thresholds import best_thresholds, write_thresholds
-    from yolov2.runtime.thresholds import THRESHOLDS, file_hash
+    from yolov2.files import file_sha256
+    from yolov2.runtime.thresholds import THRESHOLDS
 
     best = best_thresholds(evaluation.matches, evaluation.class_names)
-    weights = None if model is None else file_hash(model.path)
+    weights = None if model is None else file_sha256(model.path)
     write_thresholds(folder / THRESHOLDS, best, evaluation.split, weights)
 
 

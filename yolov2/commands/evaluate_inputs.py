@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from yolov2.section import require
+from yolov2.config.section import require
 
 if TYPE_CHECKING:
     from yolov2.evaluation.annotated import AnnotatedImages

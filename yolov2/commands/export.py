@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yolov2.commands.options import add_data, add_section, section_from
-from yolov2.config import EvaluateConfig
-from yolov2.export_config import ExportConfig
-from yolov2.section import require
+from yolov2.config.evaluate import EvaluateConfig
+from yolov2.config.export import ExportConfig
+from yolov2.config.section import require
 
 if TYPE_CHECKING:
     from yolov2.export.evidence import Evidence
@@ -110,7 +110,7 @@ def _export(checkpoint: Path, folder: Path, evidence: "Evidence", config: Export
     """Write the files, then the report, a line for each."""
     from yolov2.export.artefacts import Places, export_checkpoint
     from yolov2.export.report import describe, export_report, export_table
-    from yolov2.run_folder import write_json, write_text
+    from yolov2.files import write_json, write_text
 
     proof, table, exported = folder / "export.json", folder / "export.md", []
     places = Places(folder=folder, reports=(proof, table))
@@ -138,7 +138,7 @@ def _evidence(args: argparse.Namespace, checkpoint: Path, config: ExportConfig) 
         evaluation = EvaluateConfig(split=args.split)
         return evidence_of(data.tables, data.root, config, evaluation, thresholds)
 
-    from yolov2.detection.sources import find_images
+    from yolov2.detection.inputs.sources import find_images
 
     images = find_images(Path(args.source))[: config.images]
     return Evidence(images=images, thresholds=thresholds)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from yolov2.commands.options import add_section, section_from
-from yolov2.config import DEFAULT_ANCHORS, ModelConfig
+from yolov2.config.model import DEFAULT_ANCHORS, ModelConfig
 
 if TYPE_CHECKING:
     from yolov2.network.summary import Summary

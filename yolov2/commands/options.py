@@ -1,12 +1,12 @@
-"""What the subcommands' options share: defaults and types come from ``yolov2.config``."""
+"""What the subcommands' options share: defaults and types come from ``yolov2.config.model``."""
 
 import argparse
 from collections.abc import Callable, Mapping
 from types import NoneType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from yolov2.config import DataConfig, EdgePolicy, Policy, ValidateConfig
-from yolov2.section import Section
+from yolov2.config.data import DataConfig, EdgePolicy, Policy, ValidateConfig
+from yolov2.config.section import Section
 
 SectionType = TypeVar("SectionType", bound=Section)
 

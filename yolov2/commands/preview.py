@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from yolov2.augment_config import AugmentConfig
 from yolov2.commands.augmentation import AUGMENT
 from yolov2.commands.options import add_data, add_section, section_from
-from yolov2.config import ModelConfig
+from yolov2.config.augment import AugmentConfig
+from yolov2.config.model import ModelConfig
 
 SUMMARY = "show what training images become"
 DESCRIPTION = """\
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     data = load_data(args)
 
     # late: mistakes in the data are shown before torch is loaded
-    from yolov2.data.dataset import DetectionDataset
+    from yolov2.data.batches.dataset import DetectionDataset
     from yolov2.detection.contact_sheet import contact_sheet, sample_draws
 
     dataset = DetectionDataset(

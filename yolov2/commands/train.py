@@ -5,12 +5,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from yolov2.augment_config import AugmentConfig
 from yolov2.commands.augmentation import AUGMENT
 from yolov2.commands.options import add_data, add_device, add_section, section_from
-from yolov2.config import AnchorsConfig, ModelConfig
-from yolov2.train_config import (
-    CheckpointConfig,
+from yolov2.config.augment import AugmentConfig
+from yolov2.config.data import AnchorsConfig
+from yolov2.config.machine import CheckpointConfig, MachineConfig
+from yolov2.config.model import ModelConfig
+from yolov2.config.train import (
     FailureConfig,
     LossConfig,
     MultiScaleConfig,
@@ -21,7 +22,7 @@ SUMMARY = "train a detector on a data set"
 DESCRIPTION = """\
 Train YOLOv2 from random weights. The run folder gets best.pt (highest AP on the val split),
 last.pt (to go on with --resume), history.csv, and parameters, environment and hashes, which
-`python -m pipeline.track import FOLDER` makes a tracked run of.
+`pipeline track import FOLDER` makes a tracked run of.
 
 The defaults are the published recipe for the full network: days on a CPU. A small data set is
 served by a small network: --width 0.25 --image-size 320.
@@ -37,12 +38,15 @@ Loss = lambda_coord * coordinates + objectness (lambda_noobj where there is no o
 """
 
 
-RUN = {
+MACHINE = {
+    "threads": "of the processor, for one network; 0: as the environment says",
     "num_workers": "processes that read images",
     "cache": "keep decoded images in memory or on disk",
+    "log_every": "steps from one row of steps.csv to the next",
+}
+RUN = {
     "seed": "start of every random choice: the same seed gives the same weights on a CPU",
     "validate_every": "epochs from one measurement on the val split to the next",
-    "log_every": "steps from one row of steps.csv to the next",
 }
 SAVE_PREFIX = "save_"
 SAVE = {
@@ -111,6 +115,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="go on with the unfinished training in --save-dir; data and recipe must be the same",
     )
     add_device(run)
+    add_section(run, MachineConfig, MACHINE)
     add_section(run, TrainConfig, RUN)
     add_section(run, CheckpointConfig, SAVE, prefix=SAVE_PREFIX)
     network = parser.add_argument_group("network")
@@ -137,11 +142,12 @@ def run(args: argparse.Namespace) -> int:
         "loss": section_from(args, LossConfig),
         "augment": section_from(args, AugmentConfig),
         "multi_scale": section_from(args, MultiScaleConfig, prefix=SCALE_PREFIX),
-        "checkpoint": section_from(args, CheckpointConfig, prefix=SAVE_PREFIX),
         "failure": section_from(args, FailureConfig),
     }
     train = section_from(args, TrainConfig, **sections)
     model = section_from(args, ModelConfig)
+    checkpoint = section_from(args, CheckpointConfig, prefix=SAVE_PREFIX)
+    machine = section_from(args, MachineConfig, checkpoint=checkpoint)
 
     from yolov2.commands.data import load_data
     from yolov2.commands.progress import announce, bar
@@ -151,8 +157,8 @@ def run(args: argparse.Namespace) -> int:
     report = choose_anchors(data.tables, AnchorsConfig(method=args.anchors), model.image_size)
 
     # late: mistakes in the data are shown before torch is loaded
-    from yolov2.inputs import TrainingInputs
-    from yolov2.runs import train_run
+    from yolov2.runs.inputs import TrainingInputs
+    from yolov2.runs.run import train_run
     from yolov2.termination import terminable
     from yolov2.training.reports import EpochReport, Notice, describe
 
@@ -162,6 +168,7 @@ def run(args: argparse.Namespace) -> int:
         anchors=tuple((float(w), float(h)) for w, h in report.anchors),
         model=model,
         train=train,
+        machine=machine,
     )
     folder = Path(args.save_dir)
     with terminable():

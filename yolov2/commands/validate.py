@@ -27,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the problems and what the data set consists of; 1 if there are errors."""
     from yolov2.commands.data import advice, counted, read_data
-    from yolov2.data.problems import errors, format_notes, format_problems
+    from yolov2.data.labels.problems import errors, format_notes, format_problems
 
     data = read_data(args)
     if data.problems:

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolov2.boxes import FloatArray, Letterbox, size_iou
-from yolov2.config import DEFAULT_ANCHORS, STRIDE, AnchorsConfig
+from yolov2.config.data import AnchorsConfig
+from yolov2.config.model import DEFAULT_ANCHORS, STRIDE
 from yolov2.data.table import LabelTables
 
 MAX_ITERATIONS = 1000

@@ -17,10 +17,10 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from yolov2.config import DataConfig
+from yolov2.config.data import DataConfig
 from yolov2.data.class_names import read_class_names
 from yolov2.data.description_file import DescriptionFile, read_description_file
-from yolov2.data.image_files import as_hint, from_windows, list_images, locate, nothing_there
+from yolov2.data.images.files import as_hint, from_windows, list_images, locate, nothing_there
 from yolov2.yaml_aliases import shown
 
 SPLITS = ("train", "val", "test")

@@ -17,6 +17,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from yolov2.files import write_json
+
 IMAGES_SCHEMA = pa.schema(
     [
         ("split", pa.string()),  # train, val or test, in this order
@@ -77,8 +79,7 @@ class LabelTables:
             typed = pa.Table.from_pandas(columns, schema=schema, preserve_index=False)
             # pandas would add its own version to the file, and so to DVC's hash
             pq.write_table(typed.replace_schema_metadata(None), folder / name)
-        text = json.dumps(describe(self), indent=2, ensure_ascii=False)
-        (folder / DATASET_FILE).write_text(text + "\n", encoding="utf-8")
+        write_json(folder / DATASET_FILE, describe(self))
 
     @classmethod
     def read(cls, folder: Path) -> "LabelTables":

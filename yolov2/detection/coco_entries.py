@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from yolov2.section import require
+from yolov2.config.section import require
 
 SHOWN = 60
 """Characters of a wrong value that an error shows."""

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from yolov2.data.colour import augment_batch, stack_changes
-from yolov2.data.dataset import DetectionDataset, Item
-from yolov2.data.draw import Draw, draw_partners
+from yolov2.data.batches.colour import augment_batch, stack_changes
+from yolov2.data.batches.dataset import DetectionDataset, Item
+from yolov2.data.batches.draw import Draw, draw_partners
 from yolov2.detection.detections import GroundTruth
 from yolov2.detection.draw import draw_ground_truth
 

@@ -23,15 +23,15 @@ from PIL import Image
 from torch import Tensor
 
 from yolov2.boxes import Letterbox
-from yolov2.config import DetectConfig
-from yolov2.data.images import letterbox_image, read_image, to_rgb
+from yolov2.config.evaluate import DetectConfig
+from yolov2.config.section import require
+from yolov2.data.images.reading import letterbox_image, read_image, to_rgb
 from yolov2.detection.background import default_workers, ordered_map
 from yolov2.detection.detections import Detections
 from yolov2.detection.postprocess import postprocess
 from yolov2.runtime.model_file import open_model
 from yolov2.runtime.session import require_own_process
 from yolov2.runtime.thresholds import class_thresholds, read_thresholds, thresholds_beside
-from yolov2.section import require
 
 ImageLike = Image.Image | NDArray[np.uint8] | Path | str | bytes
 """A Pillow image, an array (H, W, 3) uint8 in RGB, a file, or a file's bytes."""

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from yolov2.config import EvaluateConfig
-from yolov2.data.dataset import Batch
-from yolov2.data.loader import Tell, silent
+from yolov2.config.evaluate import EvaluateConfig
+from yolov2.data.batches.dataset import Batch
+from yolov2.data.batches.loader import Tell, silent
 from yolov2.detection.detections import Detections
 from yolov2.detection.postprocess import postprocess
 from yolov2.network.device import TooLittleMemoryError, is_out_of_memory, memory_figures

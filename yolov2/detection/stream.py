@@ -7,8 +7,8 @@ from PIL import Image
 
 from yolov2.detection.detect import Detector
 from yolov2.detection.detections import Detections
-from yolov2.detection.frames import Frame, VideoPlace, read_frames
-from yolov2.detection.inputs import Input, Unreadable, is_live
+from yolov2.detection.inputs.frames import Frame, VideoPlace, read_frames
+from yolov2.detection.inputs.kinds import Input, Unreadable, is_live
 
 BATCHES_AHEAD = 2
 """So many batches of images are decoded, at most, before the network asks for them."""

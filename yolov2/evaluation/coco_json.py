@@ -6,7 +6,6 @@ of the official tools, also where an overlap is exactly a threshold.
 Letters of the shapes: N boxes.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,10 +15,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from yolov2.boxes import ltwh_to_xyxy
+from yolov2.config.section import require
 from yolov2.detection.coco_entries import Entries, entries, objects, read_json
 from yolov2.detection.detections import Detections, GroundTruth
 from yolov2.evaluation.annotated import AnnotatedImages
-from yolov2.section import require
+from yolov2.files import file_sha256
 
 WHAT = "COCO annotations"
 LISTS = ("images", "annotations", "categories")
@@ -49,7 +49,7 @@ def read_annotations(
         truth=_truth(images["image_id"].tolist(), listed["annotations"], categories, names),
         images=images,
         root=folder,
-        digest=hashlib.sha256(file.read_bytes()).hexdigest(),
+        digest=file_sha256(file),
         # a class without a category in the file cannot appear in results for it
         category_ids=tuple(ids.get(name, -1 - k) for k, name in enumerate(names)),
     )

@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from yolov2.config.section import require
 from yolov2.detection.detections import Detections
 from yolov2.evaluation.annotated import AnnotatedImages
 from yolov2.evaluation.coco_json import by_image, read_results
-from yolov2.section import require
 
 NAME = "detections.parquet"
 KEY = b"yolov2"

@@ -18,7 +18,8 @@ import pandas as pd
 
 from yolov2.boxes import FloatArray
 from yolov2.detection.detections import Detections, GroundTruth
-from yolov2.evaluation.hot import evaluator
+from yolov2.evaluation.annotated import AnnotatedImages
+from yolov2.evaluation.hotcoco_eval import evaluator
 
 if TYPE_CHECKING:
     from hotcoco import COCOeval
@@ -40,6 +41,10 @@ ERROR_TYPES = {
     "Miss": ("missed", "object not found at all"),
 }
 """hotcoco's names of TIDE's types, ours, and what they mean."""
+
+
+TABLE = ("image_id", "image", "kind", "score", "detected", "annotated", "x1", "y1", "x2", "y2")
+"""Columns of the table of label error candidates; the box is in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,10 +138,28 @@ def label_errors(
     return [_candidate(entry, ids, objects, found) for entry in entries]
 
 
+def label_error_table(candidates: Sequence[LabelError], annotated: AnnotatedImages) -> pd.DataFrame:
+    """One row a candidate, the most suspicious first: image, kind, score, classes, the box."""
+    names, paths = annotated.class_names, annotated.paths
+    rows = [
+        (
+            one.image_id,
+            paths[one.image_id],
+            one.kind,
+            round(one.score, 4),
+            names[one.detected],
+            "" if one.annotated is None else names[one.annotated],
+            *(round(side, 1) for side in one.box_xyxy),
+        )
+        for one in candidates
+    ]
+    return pd.DataFrame(rows, columns=list(TABLE))
+
+
 def _candidate(
     entry: Mapping[str, Any], ids: Sequence[int], objects: FloatArray, found: FloatArray
 ) -> LabelError:
-    """One of hotcoco's entries, whose ids are those of ``hot.evaluator``.
+    """One of hotcoco's entries, whose ids are those of ``hotcoco_eval.evaluator``.
 
     Places of images in ``ids``, and of boxes in ``objects`` and ``found`` (N, 4), from 1.
     """

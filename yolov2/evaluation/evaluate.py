@@ -1,22 +1,22 @@
 """A model measured on annotated images: detect in all of them, or in a share, and judge."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from yolov2.config import EvaluateConfig
-from yolov2.data.dataset import Batch, DetectionDataset
-from yolov2.data.loader import EvaluationLoader, Tell, silent
+from yolov2.config.evaluate import EvaluateConfig
+from yolov2.config.section import require
+from yolov2.data.batches.dataset import Batch, DetectionDataset
+from yolov2.data.batches.loader import EvaluationLoader, Tell, silent
 from yolov2.data.table import LabelTables
 from yolov2.detection.detections import Detections
 from yolov2.detection.predict import predict
 from yolov2.evaluation.annotated import AnnotatedImages, annotated_images
 from yolov2.evaluation.metrics import Evaluation, evaluate
+from yolov2.files import write_json
 from yolov2.runtime.model_file import OpenedModel, open_model
-from yolov2.section import require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,9 +128,7 @@ def evaluate_detections(
 
 def write_metrics(evaluation: Evaluation, path: Path) -> None:
     """Write ``metrics.json``: the twelve numbers, their intervals, errors, AP by class."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = json.dumps(evaluation.as_json(), indent=2, ensure_ascii=False)
-    path.write_text(content + "\n", encoding="utf-8")
+    write_json(path, evaluation.as_json())
 
 
 def _listed(names: tuple[str, ...], limit: int = 8) -> str:

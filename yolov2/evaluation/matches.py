@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolov2.detection.detections import Detections, GroundTruth
-from yolov2.evaluation.hot import evaluator
+from yolov2.evaluation.hotcoco_eval import evaluator
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """COCO's T = 10; AP is their mean and AP50 the first."""

@@ -7,16 +7,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from yolov2.config import OPTIMISTIC
+from yolov2.config.evaluate import OPTIMISTIC
 from yolov2.detection.detections import Detections
 from yolov2.evaluation.annotated import AnnotatedImages
 from yolov2.evaluation.bootstrap import draw_weights, interval, resampled_ap
-from yolov2.evaluation.coco import coco_metrics
+from yolov2.evaluation.confusion import ImageScore, confusion_matrix, image_scores
 from yolov2.evaluation.diagnosis import Calibration, calibration, error_types
 from yolov2.evaluation.figures import flat_metrics
-from yolov2.evaluation.hot import evaluator
+from yolov2.evaluation.hotcoco_eval import evaluator
 from yolov2.evaluation.matches import Matches, match
-from yolov2.evaluation.matching import ImageScore, confusion_matrix, image_scores
+from yolov2.evaluation.pycocotools_eval import coco_metrics
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,13 +6,13 @@ from typing import Protocol, TypeVar
 
 import torch
 
-from yolov2.config import EvaluateConfig
-from yolov2.data.dataset import Batch
-from yolov2.data.loader import Tell, silent
+from yolov2.config.evaluate import EvaluateConfig
+from yolov2.data.batches.dataset import Batch
+from yolov2.data.batches.loader import Tell, silent
 from yolov2.data.table import LabelTables
 from yolov2.detection.detections import Detections, GroundTruth, ground_truth
 from yolov2.detection.predict import predict
-from yolov2.evaluation import coco, hot
+from yolov2.evaluation import hotcoco_eval, pycocotools_eval
 from yolov2.network.decode import DecodedYOLOv2
 from yolov2.network.yolov2 import YOLOv2
 
@@ -70,9 +70,9 @@ def average_precision(
         ValueError: neither is installed.
     """
     if find_spec("hotcoco") is not None:
-        return hot.average_precision(truth, detections, classes)
+        return hotcoco_eval.average_precision(truth, detections, classes)
     if find_spec("pycocotools") is not None:
-        return coco.average_precision(truth, detections, classes)
+        return pycocotools_eval.average_precision(truth, detections, classes)
     raise ValueError(
         "average precision needs hotcoco or pycocotools, and neither is installed: pip install"
         " hotcoco"

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from yolov2.boxes import FloatArray
-from yolov2.data.images import open_image, to_rgb
+from yolov2.data.images.reading import open_image, to_rgb
 from yolov2.evaluation.annotated import AnnotatedImages
 
 if TYPE_CHECKING:

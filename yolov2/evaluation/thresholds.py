@@ -7,7 +7,6 @@ threshold that was chosen on the images it is judged by looks better than it is.
 Letters of the shapes: M detections of one class, X points of the curves.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from yolov2.evaluation.matches import IOU_THRESHOLDS, ClassMatches, Matches
+from yolov2.files import write_json
 from yolov2.runtime.thresholds import CONF_THRESHOLD
 
 FIGURES = ("F1", "precision", "recall")
@@ -57,8 +57,7 @@ def write_thresholds(
         "weights": weights,
         "classes": {name: asdict(one) for name, one in best.items()},
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(path, content)
 
 
 def confidence_curves(matches: Matches, class_names: Sequence[str]) -> dict[str, pd.DataFrame]:

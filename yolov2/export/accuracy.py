@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from yolov2.config import EvaluateConfig
-from yolov2.data.dataset import DetectionDataset
-from yolov2.data.loader import EvaluationLoader
+from yolov2.config.evaluate import EvaluateConfig
+from yolov2.data.batches.dataset import DetectionDataset
+from yolov2.data.batches.loader import EvaluationLoader
 from yolov2.detection.detections import Detections
 from yolov2.evaluation.annotated import AnnotatedImages
 from yolov2.evaluation.evaluate import detect_images

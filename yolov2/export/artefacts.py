@@ -10,7 +10,9 @@ from pathlib import Path
 
 import torch
 
-from yolov2.data.images import letterbox_image, network_input, read_image
+from yolov2.config.export import ExportConfig
+from yolov2.config.section import require
+from yolov2.data.images.reading import letterbox_image, network_input, read_image
 from yolov2.evaluation.evaluate import require_classes
 from yolov2.export.accuracy import require_kept, score_model, score_suppressing
 from yolov2.export.evidence import Evidence, with_thresholds
@@ -18,13 +20,11 @@ from yolov2.export.formats import FORMATS, NEEDS_DATA, Format
 from yolov2.export.proof import Difference, median_latency_ms, prove, prove_suppression
 from yolov2.export.source import Source
 from yolov2.export.suppression import open_suppressing
-from yolov2.export_config import ExportConfig
+from yolov2.files import file_sha256
 from yolov2.network.checkpoint import load_detector
 from yolov2.runtime.graphs import Images, Run
 from yolov2.runtime.manifest import Manifest
 from yolov2.runtime.model_file import OpenedModel, describe, open_model
-from yolov2.runtime.thresholds import file_hash
-from yolov2.section import require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +169,7 @@ def _prove(
         path=path,
         manifest=model.manifest,
         bytes=file.stat().st_size,
-        sha256=file_hash(file),
+        sha256=file_sha256(file),
         difference=difference,
         latency_ms=median_latency_ms(run, batch[:1]),
         scores=scores,

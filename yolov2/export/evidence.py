@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from yolov2.config import EvaluateConfig
+from yolov2.config.evaluate import EvaluateConfig
+from yolov2.config.export import ExportConfig
+from yolov2.config.section import require
 from yolov2.data.table import LabelTables, digest
 from yolov2.evaluation.annotated import AnnotatedImages, annotated_images
-from yolov2.export_config import ExportConfig
 from yolov2.runtime.manifest import Manifest
 from yolov2.runtime.thresholds import class_thresholds
-from yolov2.section import require
 
 
 @dataclass(frozen=True, kw_only=True)

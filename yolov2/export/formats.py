@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 
+from yolov2.config.export import FormatName
 from yolov2.export.onnx_graph import OPSET, to_onnx, write_onnx
 from yolov2.export.quantise import quantise
 from yolov2.export.source import Source
 from yolov2.export.suppression import with_suppression
 from yolov2.export.torch_graph import write_pt2, write_torchscript
-from yolov2.export_config import FormatName
 from yolov2.runtime.manifest import Manifest, Precision, Variant
 
 NEEDS_DATA = ("onnx-int8",)

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from yolov2.boxes import FloatArray, Letterbox
+from yolov2.config.export import ExportConfig
 from yolov2.detection.postprocess import postprocess
 from yolov2.export.onnx_graph import ExportError
 from yolov2.export.suppression import SuppressingGraph
-from yolov2.export_config import ExportConfig
 from yolov2.runtime.graphs import Images, Predictions, Run
 from yolov2.runtime.manifest import Precision
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from yolov2.config import caution
+from yolov2.config.evaluate import caution
+from yolov2.config.export import ExportConfig
 from yolov2.export.artefacts import Exported
 from yolov2.export.evidence import Evidence
 from yolov2.export.onnx_graph import IR_VERSION, ONNX_RUNTIME, OPSET
-from yolov2.export_config import ExportConfig
 
 NOT_MEASURED = "not measured"
 

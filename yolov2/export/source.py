@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from yolov2.config import STRIDE
+from yolov2.config.model import STRIDE
 from yolov2.export.onnx_graph import to_onnx
 from yolov2.network.decode import DecodedYOLOv2
 from yolov2.network.inference import InferenceYOLOv2

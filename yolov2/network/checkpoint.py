@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from yolov2.config.section import require
 from yolov2.network.yolov2 import YOLOv2
-from yolov2.section import require
 
 FORMAT = 2
 READABLE = (1, FORMAT)

@@ -6,7 +6,7 @@ Letters of the shapes: B images, A anchors, C classes, H W grid cells.
 import torch
 from torch import Tensor, nn
 
-from yolov2.config import STRIDE
+from yolov2.config.model import STRIDE
 from yolov2.network.inference import InferenceYOLOv2
 from yolov2.network.yolov2 import YOLOv2
 

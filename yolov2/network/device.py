@@ -19,6 +19,15 @@ class TooLittleMemoryError(ValueError):
     """The memory does not suffice; the text says for what, and what helps."""
 
 
+def use_threads(count: int) -> None:
+    """Compute on the processor with so many threads; 0: as many as the environment says.
+
+    Another number adds in another order, which moves the last bits of a sum.
+    """
+    if count:
+        torch.set_num_threads(count)
+
+
 def resolve_device(name: str) -> torch.device:
     """``auto`` is the first CUDA card if there is one, else the CPU; other names are torch's.
 

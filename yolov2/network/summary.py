@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from yolov2.config import STRIDE
+from yolov2.config.model import STRIDE
 from yolov2.network.yolov2 import YOLOv2
 
 

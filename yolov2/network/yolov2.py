@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from yolov2.config import STRIDE
+from yolov2.config.model import STRIDE
+from yolov2.config.section import require
 from yolov2.network.darknet import Darknet19, convolution, scaled
-from yolov2.section import require
 
 START_OBJECTNESS = 0.01
 """Objectness of the untrained network: most slots are empty, so most of the first loss is gone

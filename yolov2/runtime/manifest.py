@@ -9,8 +9,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from yolov2.config import STRIDE
-from yolov2.data.images import CANVAS_GREY
+from yolov2.config.model import STRIDE
+from yolov2.data.images.reading import CANVAS_GREY
 
 KEY = "yolov2.json"
 FORMAT = "yolov2-detector"

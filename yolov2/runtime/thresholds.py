@@ -4,13 +4,13 @@
 file carries it inside.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from yolov2.section import require
+from yolov2.config.section import require
+from yolov2.files import file_sha256
 
 THRESHOLDS = "thresholds.json"
 CONF_THRESHOLD = 0.5
@@ -45,7 +45,7 @@ def thresholds_beside(weights: Path) -> Path | None:
     if weights.suffix != ".pt" or not path.is_file():
         return None
     told = _read(path).get("weights")
-    return path if told in (None, file_hash(weights)) else None
+    return path if told in (None, file_sha256(weights)) else None
 
 
 def class_thresholds(known: Mapping[str, float], class_names: Sequence[str]) -> tuple[float, ...]:
@@ -60,12 +60,6 @@ def class_thresholds(known: Mapping[str, float], class_names: Sequence[str]) -> 
         f"the thresholds are of another model: it has no class {', '.join(unknown[:3])}",
     )
     return tuple(known.get(name, CONF_THRESHOLD) for name in class_names)
-
-
-def file_hash(path: Path) -> str:
-    """sha256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -7,13 +7,14 @@ from typing import Any
 
 from torch import Tensor
 
-from yolov2.data.dataset import Batch, DetectionDataset
-from yolov2.data.loader import Tell, load_batches
-from yolov2.data.plan import Step, micro_batches, training_plan
+from yolov2.config.machine import MachineConfig
+from yolov2.config.train import TrainConfig
+from yolov2.data.batches.dataset import Batch, DetectionDataset
+from yolov2.data.batches.loader import Tell, load_batches
+from yolov2.data.batches.plan import Step, micro_batches, training_plan
 from yolov2.network.device import TooLittleMemoryError, is_out_of_memory
 from yolov2.network.yolov2 import YOLOv2
 from yolov2.termination import undisturbed
-from yolov2.train_config import TrainConfig
 from yolov2.training.memory import explain
 from yolov2.training.optimise import About, Optimiser
 from yolov2.training.position import Position
@@ -33,6 +34,7 @@ class Training:
         optimiser: the network and what moves it.
         dataset: the training images.
         config: the recipe.
+        machine: how images are read, and how often losses are told.
         at: where to begin.
         meter: measures the speed.
         score: how the network is validated, ``None`` where there is no validation split.
@@ -46,11 +48,13 @@ class Training:
         optimiser: Optimiser,
         dataset: DetectionDataset,
         config: TrainConfig,
+        machine: MachineConfig,
         at: Position,
         meter: Meter,
         score: Score | None = None,
     ) -> None:
         self.optimiser, self.dataset, self.config, self.at = optimiser, dataset, config, at
+        self.machine = machine
         self.meter, self.score = meter, score
         self.world = optimiser.world
         self.names = dict(zip(dataset.image_ids, dataset.paths, strict=True))
@@ -128,7 +132,7 @@ class Training:
 
         def done(sums: list[float]) -> None:
             at.advance(len(step.draws), sums)
-            is_logged = at.step % self.config.log_every == 0
+            is_logged = at.step % self.machine.log_every == 0
             row = at.log_row(lr, self.plan.steps_per_epoch) if is_logged else None
             self.report = StepReport(step=at.step, row=row)
             self.record(self.report)
@@ -153,7 +157,7 @@ class Training:
         return load_batches(
             self.dataset,
             draws,
-            num_workers=self.config.num_workers,
+            num_workers=self.machine.num_workers,
             pin_memory=self.optimiser.device.type == "cuda",
             largest=at.batch_size * max(self.plan.sides) ** 2,
             tell=self._tell,

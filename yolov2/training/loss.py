@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
+from yolov2.config.train import LossConfig
 from yolov2.network.decode import decode_boxes
-from yolov2.train_config import LossConfig
 from yolov2.training.targets import Assignment, aligned_iou, assign, best_iou
 
 
@@ -57,8 +57,8 @@ def yolov2_loss(
     predicted box with its box, taken as a constant. q is 1 for the box's class and 0 for the
     others, with label smoothing e ``(1 - e) * onehot + e / C``. n is ``normaliser``, or B where
     that is ``None``: give the images of the whole step where it is made of several batches.
-    Constants and terms are the README's; the paper gives none. Computed in float32 whatever the
-    type of ``raw``.
+    Constants and terms are those of docs/architecture.md; the paper gives none. Computed in
+    float32 whatever the type of ``raw``.
     """
     rows, columns = raw.shape[2:4]
     truth = assign(targets, anchors, batch=len(raw), grid=(rows, columns))

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
-from yolov2.data.colour import augment_batch
-from yolov2.data.dataset import Batch
-from yolov2.data.plan import MicroBatch
+from yolov2.config.train import TrainConfig
+from yolov2.data.batches.colour import augment_batch
+from yolov2.data.batches.dataset import Batch
+from yolov2.data.batches.plan import MicroBatch
 from yolov2.network.yolov2 import YOLOv2
 from yolov2.termination import undisturbed
-from yolov2.train_config import TrainConfig
 from yolov2.training.ema import average_of
 from yolov2.training.loss import yolov2_loss
 from yolov2.training.nonfinite import NonFiniteLossError, explain, largest_activations, magnitude

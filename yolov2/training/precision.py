@@ -5,8 +5,8 @@ from typing import Literal
 
 import torch
 
+from yolov2.config.train import TrainConfig
 from yolov2.network.device import has_bfloat16
-from yolov2.train_config import TrainConfig
 
 Format = Literal["bf16", "fp16", "off"]
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "off": torch.float32}

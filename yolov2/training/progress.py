@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from yolov2.data.plan import Step
+from yolov2.data.batches.plan import Step
 
 
 class Progress(Protocol):

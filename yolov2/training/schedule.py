@@ -5,7 +5,7 @@ from math import cos, pi
 import torch
 from torch import nn
 
-from yolov2.train_config import TrainConfig
+from yolov2.config.train import TrainConfig
 
 
 def build_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:

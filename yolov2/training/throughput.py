@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from yolov2.data.dataset import Batch
+from yolov2.data.batches.dataset import Batch
 
 BACKWARD = 2
 """Products of the backward pass for one of the forward pass: towards inputs and weights."""

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from yolov2.config import STRIDE
-from yolov2.section import require
+from yolov2.config.model import STRIDE
+from yolov2.config.section import require
 
 Content = TypeVar("Content")
 Network = TypeVar("Network", bound=nn.Module)

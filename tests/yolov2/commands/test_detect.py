@@ -15,11 +15,11 @@ from PIL import Image, ImageShow
 from tests.yolov2.detection.stand_in import NAMES, broken_folder, checkpoint, grey
 from yolov2.cli import main
 from yolov2.commands.detect import KINDS
-from yolov2.config import DetectConfig
-from yolov2.data.images import NO_FORMAT, read_image
-from yolov2.data.labels import parse_labels
-from yolov2.detection import frames, gather
+from yolov2.config.evaluate import DetectConfig
+from yolov2.data.images.reading import NO_FORMAT, read_image
+from yolov2.data.labels.files import parse_labels
 from yolov2.detection.detect import Canvas, Detector
+from yolov2.detection.inputs import frames, gather
 from yolov2.termination import Terminated
 
 READABLE = ("b_cmyk.jpg", "e_good.PNG", "f_sixteen_bits.png", "g_palette.png", "h_moving.gif")

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 from tests.tables import make_tables
-from yolov2.config import DEFAULT_ANCHORS, AnchorsConfig
-from yolov2.data.anchor_report import anchor_table, save_anchor_plot
+from yolov2.config.data import AnchorsConfig
+from yolov2.config.model import DEFAULT_ANCHORS
+from yolov2.data.anchor_plot import save_anchor_plot
+from yolov2.data.anchor_report import anchor_table
 from yolov2.data.anchors import (
     choose_anchors,
     kmeans_anchors,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.datasets import picture, write_dataset
-from yolov2.config import DataConfig
+from yolov2.config.data import DataConfig
 from yolov2.data.description import (
     DataDescription,
     check_watched,

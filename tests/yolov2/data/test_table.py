@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.datasets import picture, write_dataset
-from yolov2.config import ValidateConfig
-from yolov2.data.checks import load_tables
+from yolov2.config.data import ValidateConfig
 from yolov2.data.description import read_description
+from yolov2.data.labels.checks import load_tables
 from yolov2.data.table import (
     DATASET_FILE,
     IMAGES_FILE,

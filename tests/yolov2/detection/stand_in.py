@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from yolov2.config import DetectConfig
+from yolov2.config.evaluate import DetectConfig
 from yolov2.detection.detect import Detector
 from yolov2.network.checkpoint import save_checkpoint
 from yolov2.network.yolov2 import YOLOv2

@@ -6,8 +6,8 @@ import pytest
 
 from tests.yolov2.detection.stand_in import CentrePixel, detector, grey
 from yolov2.detection.background import Background, ordered_map
-from yolov2.detection.frames import Unreadable
-from yolov2.detection.sources import find_inputs
+from yolov2.detection.inputs.frames import Unreadable
+from yolov2.detection.inputs.sources import find_inputs
 from yolov2.detection.stream import detect_inputs
 
 

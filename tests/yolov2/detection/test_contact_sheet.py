@@ -9,8 +9,8 @@ from PIL import Image
 from tests.datasets import picture, write_dataset
 from tests.yolov2.scenes import squares
 from yolov2 import cli
-from yolov2.augment_config import NO_CHANGES, AugmentConfig
-from yolov2.data.dataset import DetectionDataset
+from yolov2.config.augment import NO_CHANGES, AugmentConfig
+from yolov2.data.batches.dataset import DetectionDataset
 from yolov2.detection.contact_sheet import contact_sheet, sample_draws
 from yolov2.detection.draw import class_colour
 

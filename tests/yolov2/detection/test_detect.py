@@ -15,10 +15,10 @@ from tests.yolov2.detection.stand_in import (
     encoded,
     grey,
 )
-from yolov2.config import DetectConfig
+from yolov2.config.evaluate import DetectConfig
 from yolov2.detection.detect import Detector
 from yolov2.detection.detections import Detections
-from yolov2.runtime.thresholds import file_hash
+from yolov2.files import file_sha256
 
 
 def test_boxes_are_in_pixels_of_the_image():
@@ -153,7 +153,7 @@ def test_a_checkpoint_takes_the_thresholds_beside_it_that_were_found_with_it(tmp
     weights = checkpoint(tmp_path)
     assert Detector.load(weights, "cpu").thresholds == (0.5, 0.5)
     beside = tmp_path / "thresholds.json"
-    for told in (file_hash(weights), None):
+    for told in (file_sha256(weights), None):
         write_thresholds(beside, told, cat=0.125)
         loaded = Detector.load(weights, "cpu")
         assert (loaded.thresholds, loaded.thresholds_file) == ((0.125, 0.5), beside)

@@ -7,8 +7,8 @@ import torch
 
 from tests.yolov2.detection.stand_in import grey
 from yolov2.detection.detections import Detections
-from yolov2.detection.frames import VideoPlace
-from yolov2.detection.inputs import ImageInput, Input, VideoInput, fitting
+from yolov2.detection.inputs.frames import VideoPlace
+from yolov2.detection.inputs.kinds import ImageInput, Input, VideoInput, fitting
 from yolov2.detection.outputs.names import Names, folder_name
 from yolov2.detection.outputs.whole import Unwritten, write_whole
 from yolov2.detection.stream import Detected

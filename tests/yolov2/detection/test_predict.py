@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from tests.yolov2.scenes import squares
-from yolov2.config import EvaluateConfig
-from yolov2.data.dataset import DetectionDataset
-from yolov2.data.loader import EvaluationLoader
+from yolov2.config.evaluate import EvaluateConfig
+from yolov2.data.batches.dataset import DetectionDataset
+from yolov2.data.batches.loader import EvaluationLoader
 from yolov2.detection.predict import predict
 from yolov2.network.device import TooLittleMemoryError
 

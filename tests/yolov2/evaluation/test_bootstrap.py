@@ -6,8 +6,8 @@ from numpy.testing import assert_allclose
 
 from yolov2.detection.detections import Detections, GroundTruth
 from yolov2.evaluation.bootstrap import draw_weights, interval, intervals, resampled_ap
-from yolov2.evaluation.coco import coco_metrics
 from yolov2.evaluation.matches import match
+from yolov2.evaluation.pycocotools_eval import coco_metrics
 
 CLASSES = 3
 Truth = dict[int, GroundTruth]

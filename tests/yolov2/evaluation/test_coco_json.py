@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from tests.yolov2.evaluation.test_coco import pycocotools_from
-from yolov2.evaluation import coco, hot
+from tests.yolov2.evaluation.test_pycocotools_eval import pycocotools_from
+from yolov2.evaluation import hotcoco_eval, pycocotools_eval
 from yolov2.evaluation.coco_json import read_annotations, read_results
 from yolov2.evaluation.detections_file import gather_detections, write_detections
 from yolov2.evaluation.diagnosis import label_errors
@@ -237,7 +237,7 @@ def test_overlaps_of_exactly_a_threshold_fall_as_in_pycocotools(tips):
     found = gather_detections([results], annotated)
     evaluation = evaluate(annotated, found)
     assert list(evaluation.stats.values()) == expected
-    for judge in (coco, hot):
+    for judge in (pycocotools_eval, hotcoco_eval):
         quick = judge.average_precision(annotated.truth, found, len(annotated.class_names))
         assert [quick["AP"], quick["AP50"]] == expected[:2]
     # one class, one object and one detection an image: what is found is found by any rule
@@ -274,7 +274,7 @@ def test_a_score_that_rounding_pushed_over_one_is_taken(files, tmp_path):
     assert list(evaluation.stats.values()) == expected
     counted = sum(int(one.counts[0].sum()) for one in evaluation.matches.classes)
     assert evaluation.calibration.bins["detections"].sum() == counted > 100
-    judge = hot.evaluator(annotated.truth, found, len(annotated.class_names))
+    judge = hotcoco_eval.evaluator(annotated.truth, found, len(annotated.class_names))
     judge.evaluate()
     assert label_errors(judge, annotated.truth, found)[0].score == 1.0000001
     best = best_thresholds(evaluation.matches, evaluation.class_names)
@@ -313,14 +313,15 @@ def everything(truth, results):
     found = gather_detections([results], annotated)
     classes = len(annotated.class_names)
     evaluation = evaluate(annotated, found, resamples=50)
-    judge = hot.evaluator(annotated.truth, found, classes)
+    judge = hotcoco_eval.evaluator(annotated.truth, found, classes)
     judge.evaluate()
     errors = label_errors(judge, annotated.truth, found)
     slices = slice_table(judge, annotated, {i: float(k) for k, i in enumerate(annotated.truth)})
     said = {
         "metrics": evaluation.as_json(),
         "quick": [
-            judge.average_precision(annotated.truth, found, classes) for judge in (coco, hot)
+            judge.average_precision(annotated.truth, found, classes)
+            for judge in (pycocotools_eval, hotcoco_eval)
         ],
         "thresholds": best_thresholds(evaluation.matches, annotated.class_names),
         "reliability": evaluation.calibration.bins.fillna(-1).to_dict("list"),

@@ -5,9 +5,9 @@ from PIL import Image
 from tests.tables import make_tables
 from yolov2.detection.detections import Detections
 from yolov2.evaluation.annotated import annotated_images
-from yolov2.evaluation.diagnosis import calibration, error_types, label_errors
-from yolov2.evaluation.hot import evaluator
-from yolov2.evaluation.label_sheet import label_error_sheet, label_error_table
+from yolov2.evaluation.diagnosis import calibration, error_types, label_error_table, label_errors
+from yolov2.evaluation.hotcoco_eval import evaluator
+from yolov2.evaluation.report.label_sheet import label_error_sheet
 from yolov2.evaluation.slices import brightness, ranges, slice_table
 
 CAT, DOG = 0, 1

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,15 +9,18 @@ from PIL import Image
 
 from tests.tables import make_tables
 from yolov2.boxes import Letterbox
-from yolov2.config import EvaluateConfig
-from yolov2.data.dataset import DetectionDataset
-from yolov2.data.loader import EvaluationLoader
+from yolov2.config.evaluate import EvaluateConfig
+from yolov2.data.batches.dataset import DetectionDataset
+from yolov2.data.batches.loader import EvaluationLoader
 from yolov2.detection.predict import predict
 from yolov2.evaluation.annotated import annotated_images
-from yolov2.evaluation.evaluate import evaluate_checkpoint, write_metrics
-from yolov2.evaluation.matching import ImageScore
+from yolov2.evaluation.confusion import ImageScore
+from yolov2.evaluation.detections_file import NAME, gather_detections
+from yolov2.evaluation.evaluate import evaluate_checkpoint, evaluate_detections, write_metrics
 from yolov2.evaluation.metrics import evaluate
-from yolov2.evaluation.report import best_and_worst, write_report
+from yolov2.evaluation.report.files import write_report
+from yolov2.evaluation.report.pictures import best_and_worst, draw_pictures
+from yolov2.evaluation.report.tables import write_tables
 from yolov2.evaluation.score import score_split
 from yolov2.network.checkpoint import save_checkpoint
 from yolov2.network.yolov2 import YOLOv2
@@ -113,6 +117,31 @@ def test_a_checkpoint_gets_a_whole_report(data, tmp_path):
     assert names == ["best-1.jpg", "best-2.jpg", "worst-1.jpg"]
     write_report(evaluated, folder, pictures=0)
     assert list((folder / "images").iterdir()) == []
+
+
+def test_pictures_drawn_from_the_tables_are_the_same(data, tmp_path):
+    """As another process draws them, from the files alone."""
+    tables, root = data
+    save_checkpoint(tmp_path / "best.pt", grid_network(), class_names=NAMES, image_size=64)
+    config = EvaluateConfig(batch_size=3, resamples=20)
+    evaluated = evaluate_checkpoint(tmp_path / "best.pt", tables, root, config, device=CPU)
+    whole, written, drawn = tmp_path / "whole", tmp_path / "written", tmp_path / "drawn"
+    write_report(evaluated, whole, pictures=3)
+    write_tables(evaluated, written)
+    annotated = annotated_images(tables, "test", root)
+    again = evaluate_detections(
+        annotated, gather_detections([written / NAME], annotated), replace(config, resamples=0)
+    )
+    draw_pictures(again, written, drawn, pictures=3)
+    assert {path.suffix for path in files(written)} == {".csv", ".parquet"}
+    assert {path.suffix for path in files(drawn)} == {".png", ".jpg"}
+    assert files(whole) == files(written) | files(drawn)
+
+
+def files(folder):
+    """The bytes of every file below ``folder``."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder): path.read_bytes() for path in found}
 
 
 def test_the_score_of_training_is_the_reported_one(data, tmp_path):

@@ -13,11 +13,11 @@ import pytest
 import torch
 from torch import nn
 
+from yolov2.config.export import ExportConfig
 from yolov2.export.formats import FORMATS
 from yolov2.export.onnx_graph import ExportError
 from yolov2.export.proof import prove
 from yolov2.export.source import Source
-from yolov2.export_config import ExportConfig
 from yolov2.network.decode import DecodedYOLOv2
 from yolov2.network.yolov2 import YOLOv2
 from yolov2.runtime.graphs import open_onnx, open_pt2, open_torchscript, run_module

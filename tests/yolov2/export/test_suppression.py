@@ -11,7 +11,7 @@ from PIL import Image
 from tests.tables import make_tables
 from tests.yolov2.detection import test_order
 from yolov2.boxes import Letterbox
-from yolov2.config import EvaluateConfig
+from yolov2.config.evaluate import EvaluateConfig
 from yolov2.detection.postprocess import postprocess
 from yolov2.evaluation.annotated import annotated_images
 from yolov2.export.accuracy import score_suppressing

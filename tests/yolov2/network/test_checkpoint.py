@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from yolov2.config import DEFAULT_ANCHORS
+from yolov2.config.model import DEFAULT_ANCHORS
 from yolov2.network import checkpoint
 from yolov2.network.checkpoint import load_detector, read_checkpoint, save_checkpoint
 from yolov2.network.yolov2 import YOLOv2

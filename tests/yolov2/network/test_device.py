@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from yolov2.network.device import resolve_device
+from yolov2.network.device import resolve_device, use_threads
 
 # all that torch knows by name beside the processor; any one machine has few of them
 NAMED = [
@@ -52,3 +52,14 @@ def test_devices_that_torch_only_knows_by_name_are_refused(name):
 def test_the_processor_computes_everywhere():
     assert resolve_device("cpu") == torch.device("cpu")
     assert resolve_device("auto").type in ("cpu", "cuda")
+
+
+def test_threads_are_those_asked_for_or_as_they_were() -> None:
+    before = torch.get_num_threads()
+    try:
+        use_threads(before + 1)
+        assert torch.get_num_threads() == before + 1
+        use_threads(0)
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from yolov2.config import DEFAULT_ANCHORS
+from yolov2.config.model import DEFAULT_ANCHORS
 from yolov2.network.decode import DecodedYOLOv2, decode
 from yolov2.network.summary import summarise
 from yolov2.network.yolov2 import YOLOv2

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from tests.datasets import picture, write_dataset
 from yolov2.cli import main
 from yolov2.data.description import read_description
-from yolov2.data.disk_cache import Disk
-from yolov2.data.pixels import read_pixels
+from yolov2.data.images.disk_cache import Disk
+from yolov2.data.images.pixels import read_pixels
 from yolov2.data.table import IMAGES_FILE, LabelTables
 from yolov2.evaluation.detections_file import read_detections
 from yolov2.runtime.graphs import torchscript_allowed

@@ -24,7 +24,7 @@ SERVE = """
 from types import SimpleNamespace
 import pandas as pd
 from pathlib import Path
-from pipeline.serving import ServedDetector
+from pipeline.serving.model import ServedDetector
 served = ServedDetector()
 served.load_context(SimpleNamespace(artifacts={"onnx": "model.onnx"}))
 status = 1 - len(served.predict(None, pd.DataFrame({"image": [Path("x.png")]})))
@@ -52,7 +52,7 @@ sys.exit(os.waitpid(child, 0)[1])
 """A model is loaded and used; then a fork of the process uses it."""
 LOADED = {
     "detector": """
-from yolov2.config import DetectConfig
+from yolov2.config.evaluate import DetectConfig
 from yolov2.detection.detect import Detector
 detector = Detector.load(sys.argv[1], "cpu", DetectConfig(conf_threshold=0))
 use = lambda: detector([Path("x.png")] * 8)

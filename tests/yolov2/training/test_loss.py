@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from yolov2.train_config import LossConfig
+from yolov2.config.train import LossConfig
 from yolov2.training.loss import yolov2_loss
 from yolov2.training.targets import assign, best_iou
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from tests.yolov2.trainer import ANCHORS, changed, small_inputs
-from yolov2.data.dataset import DetectionDataset
-from yolov2.data.loader import load_batches
-from yolov2.data.plan import Plan, Step, micro_batches
+from yolov2.config.train import TrainConfig
+from yolov2.data.batches.dataset import DetectionDataset
+from yolov2.data.batches.loader import load_batches
+from yolov2.data.batches.plan import Plan, Step, micro_batches
 from yolov2.network.yolov2 import YOLOv2
-from yolov2.train_config import TrainConfig
 from yolov2.training.ema import average_of
 from yolov2.training.loss import yolov2_loss
 from yolov2.training.optimise import About, Optimiser

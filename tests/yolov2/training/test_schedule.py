@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 from torch import nn
 
-from yolov2.train_config import TrainConfig
+from yolov2.config.train import TrainConfig
 from yolov2.training.schedule import build_optimizer, learning_rate
 
 

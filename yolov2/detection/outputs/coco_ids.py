@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from yolov2.data.images import require_size
+from yolov2.config.section import require
+from yolov2.data.images.reading import require_size
 from yolov2.detection.coco_entries import entries, is_whole, read_json
 from yolov2.detection.stream import Detected
-from yolov2.section import require
 
 SHOWN = 12
 """How many names an error lists."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
-from yolov2.detection.inputs import Input, VideoInput, fitting
+from yolov2.detection.inputs.kinds import Input, VideoInput, fitting
 from yolov2.detection.stream import Detected
 
 DRAWN_AS_THEY_ARE = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})

@@ -5,10 +5,10 @@ from typing import Any
 
 from yolov2.detection.background import Background, default_workers
 from yolov2.detection.draw import draw_detections
+from yolov2.detection.inputs.video import VideoWriter
 from yolov2.detection.outputs.names import Names
 from yolov2.detection.outputs.whole import Unwritten, write_image
 from yolov2.detection.stream import Detected
-from yolov2.detection.video import VideoWriter
 
 VIDEO = "the drawn video"
 WAITING = 32

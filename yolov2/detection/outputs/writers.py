@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from yolov2.detection.inputs import Input, Unreadable, printable
+from yolov2.config.section import require
+from yolov2.detection.inputs.kinds import Input, Unreadable, printable
 from yolov2.detection.outputs.coco_ids import CocoIds
 from yolov2.detection.outputs.files import CropWriter, LabelWriter
 from yolov2.detection.outputs.names import Names
@@ -15,7 +16,6 @@ from yolov2.detection.outputs.tables import TABLES
 from yolov2.detection.outputs.tables import partial as table_partial
 from yolov2.detection.outputs.whole import Unwritten, reason
 from yolov2.detection.stream import Detected
-from yolov2.section import require
 
 PLACES = {
     "drawn": "drawn",

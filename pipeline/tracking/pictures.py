@@ -1,0 +1,28 @@
+"""The pictures of an evaluation for its run in MLflow."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.labels import read_labels
+from pipeline.pictures import draw_evaluation as draw
+from yolov2.config.data import DataConfig
+from yolov2.config.evaluate import EvaluateConfig
+
+TABLES = "evaluate"
+"""Where the stage's report lies among the files of its recording."""
+
+
+def draw_evaluation(files: Path, sections: Mapping[str, Any]) -> None:
+    """Add the pictures to the files of an evaluation's recording, in a folder with its data.
+
+    They are for people and decide nothing: what cannot be drawn is told of, and the run has the
+    tables.
+    """
+    tables = files / TABLES
+    try:
+        labels = read_labels(DataConfig(**sections["data"]))
+        draw(labels, EvaluateConfig(**sections["evaluate"]), tables, tables)
+    except (ValueError, OSError) as error:
+        print(f"no pictures of this evaluation in MLflow: {error}", file=sys.stderr)

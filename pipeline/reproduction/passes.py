@@ -19,7 +19,8 @@ from pipeline.tracking.store import Store
 from pipeline.tracking.training import WEIGHTS_TAG
 from yolov2.config.section import require
 from yolov2.network.checkpoint import load_detector
-from yolov2.runs.folder import BEST, ENVIRONMENT, weights_hash
+from yolov2.runs.folder import BEST, ENVIRONMENT
+from yolov2.runs.identity import weights_hash
 
 NUMBER_FORMAT = "number_format"
 NOT_CARRIED = "# new file not in this patch: "

@@ -41,7 +41,7 @@ from pipeline.workspace.tracked import restore
 from yolov2.config.section import require
 from yolov2.files import file_sha256
 from yolov2.network.checkpoint import load_detector
-from yolov2.runs.folder import weights_hash
+from yolov2.runs.identity import weights_hash
 
 STATUS_DIFFERENT = 3
 OUTPUT = paths.REPORTS / "reproduce"

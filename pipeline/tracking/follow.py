@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -56,18 +58,19 @@ def follow(folder: Path) -> None:
     """
     recording = Recording.open(folder)
     tries = 0
-    while True:
-        try:
-            _follow(recording)
-            return
-        except UnreachableError:
-            tries = 0 if _at_work(recording) else tries + 1
-            if tries == LAST_TRIES or recording.goes_on():
-                raise
-            time.sleep(PAUSE * 2 ** max(0, tries - 1))
+    with _preview(recording) as preview:  # first: it takes longer than to reach the store
+        while True:
+            try:
+                _follow(recording, preview)
+                return
+            except UnreachableError:
+                tries = 0 if _at_work(recording) else tries + 1
+                if tries == LAST_TRIES or recording.goes_on():
+                    raise
+                time.sleep(PAUSE * 2 ** max(0, tries - 1))
 
 
-def _follow(recording: Recording) -> None:
+def _follow(recording: Recording, preview: "subprocess.Popen[bytes] | None") -> None:
     known = _run_id(recording)
     with open_training_run(
         recording.config,
@@ -79,7 +82,6 @@ def _follow(recording: Recording) -> None:
     ) as run:
         write_json(recording.folder / RUN, {"run_id": run.run_id, "model_id": run.model_id})
         delivery = Delivery(run, recording.folder.parent)
-        preview = _preview(recording)
         while _at_work(recording):
             if preview and preview.poll() is not None:
                 delivery.enclose(recording.folder.parent / PREVIEW)
@@ -121,12 +123,18 @@ def _changed(folder: Path, delivery: Delivery) -> bool:
     return moved
 
 
-def _preview(recording: Recording) -> "subprocess.Popen[bytes] | None":
-    """What the network will see, drawn by a process of its own that ends before it needs memory."""
+@contextmanager
+def _preview(recording: Recording) -> Iterator["subprocess.Popen[bytes] | None"]:
+    """What the network will see, drawn by a process of its own: it needs torch and its memory."""
     if (recording.folder.parent / PREVIEW).exists() or not recording.data_is_here():
-        return None
+        yield None
+        return
     command = [sys.executable, "-m", "pipeline.tracking.preview", str(recording.folder)]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as preview:
+        try:
+            yield preview
+        finally:
+            preview.kill()  # if it has not ended by now, nobody waits for it
 
 
 def _await(preview: "subprocess.Popen[bytes]", seconds: float) -> None:

@@ -30,7 +30,6 @@ from pipeline.running.recorder import (
     read,
 )
 from pipeline.tracking.address import TrackingError
-from pipeline.tracking.pictures import draw_evaluation
 from pipeline.tracking.runs import log_evaluation, log_export
 from pipeline.workspace.identity import RunIdentity
 from yolov2.files import write_json
@@ -126,6 +125,8 @@ def record(recording: Recording) -> str:
     result = read(recording.folder, RESULT)
     files = recording.folder / FILES
     if recording.stage == "evaluate" and recording.data_is_here():
+        from pipeline.tracking.pictures import draw_evaluation  # only this needs torch
+
         draw_evaluation(files, recording.about["parameters"])
     log: Callable[..., str] = {"evaluate": log_evaluation, "export": log_export}[recording.stage]
     run_id = log(

@@ -1,7 +1,5 @@
 """The programs that record, seen and ended from a test; and a store that is away for a while."""
 
-import os
-import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -31,10 +29,11 @@ def recorder_of(process: int, program: str = "follow") -> psutil.Process | None:
 
 
 def kill_recorder(process: int, program: str = "follow") -> None:
-    """End the recorder of a process without a word."""
+    """End the recorder of a process without a word; what it held is free then."""
     recorder = recorder_of(process, program)
     if recorder is not None:
-        os.kill(recorder.pid, signal.SIGKILL)
+        recorder.kill()
+        until(lambda: not recorder.is_running() or recorder.status() == psutil.STATUS_ZOMBIE)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from pipeline.workspace.identity import RunIdentity
 from tests.pipeline.golden.unpack import unpack
 from tests.pipeline.test_staleness import dvc
 from yolov2.network.checkpoint import load_detector
-from yolov2.runs.folder import weights_hash
+from yolov2.runs.identity import weights_hash
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHIVE = Path(__file__).parent / "golden" / "store-0.1.tar.xz"

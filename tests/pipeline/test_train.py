@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from pipeline import cli, paths, train
-from pipeline.checkpoints import RECORDING, forget_old_trainings
+from pipeline.checkpoints import CHECKPOINTS, RECORDING, forget_old_trainings
 from pipeline.running import failure, recorder
 from pipeline.tracking.store import Store
 from tests.pipeline import tracked
@@ -147,28 +147,31 @@ def test_interrupted_before_the_first_validation_it_goes_on_in_the_same_run(
     assert all(path.is_file() for path in (paths.BEST, paths.LAST))
 
 
-LONGER: dict[str, Any] = {
-    "train.epochs": 4,
-    "train.validate_every": 4,
-    "model.image_size": 128,
+SAVED_OFTEN: dict[str, Any] = {
+    "train.validate_every": 3,
     "machine.log_every": 5,
     "machine.checkpoint.every_steps": 5,
 }
-"""Long enough that a recorder sees some of it."""
-IMAGES = 120
+IMAGES = 60
+ALL_STEPS = list(range(5, 46, 5))
 
 
-def is_followed(root: Path) -> bool:
-    """Whether MLflow has some of the training, and some is still to come."""
-    database = root / "mlflow.db"
-    found = [run_id for run_id in stored_runs(database) if stored_figures(database, run_id)]
-    return bool(found)
+def hold_until_followed(stage: "subprocess.Popen[str]", root: Path) -> None:
+    """Stop a training that has saved something until MLflow has it: some is still to come."""
+
+    def is_followed() -> bool:
+        runs = stored_runs(root / "mlflow.db")
+        return any(stored_figures(root / "mlflow.db", run_id) for run_id in runs)
+
+    until(lambda: [*(root / "checkpoints").glob("*/steps.csv")])
+    stage.send_signal(signal.SIGSTOP)
+    until(is_followed)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> str:
-    """The hash of the weights that the longer training makes."""
-    root = make_workspace(tmp_path_factory.mktemp("whole"), LONGER, images=IMAGES)
+    """The hash of the weights that the training makes if nobody disturbs it."""
+    root = make_workspace(tmp_path_factory.mktemp("whole"), SAVED_OFTEN, images=IMAGES)
     (root / "mlflow.db").write_bytes(empty_store.read_bytes())
     output(start(root))
     return str(json.loads((root / paths.TRAINING).read_text())["weights"])
@@ -179,9 +182,9 @@ def weights() -> str:
 
 
 def test_a_killed_stage_leaves_a_run_that_goes_on(repository: Path, undisturbed: str) -> None:
-    make_workspace(repository, LONGER, images=IMAGES)
+    make_workspace(repository, SAVED_OFTEN, images=IMAGES)
     with start(repository) as stage:
-        until(lambda: is_followed(repository))
+        hold_until_followed(stage, repository)
         left = recorder_of(stage.pid)
         assert left is not None
         stage.kill()
@@ -191,28 +194,30 @@ def test_a_killed_stage_leaves_a_run_that_goes_on(repository: Path, undisturbed:
     assert status == "KILLED"
     folder = checkpoint_folder(repository)
     saved = pd.read_csv(folder / "steps.csv")["step"].tolist()
+    assert saved != ALL_STEPS
     assert steps(run_id, "step/loss") == saved  # all that was safe on disk
     assert (folder / RECORDING / recorder.SENT).exists()
 
     output(start(repository))
     assert stored_runs(DATABASE) == {run_id: "FINISHED"}
-    assert steps(run_id, "step/loss") == list(range(5, 121, 5))
+    assert steps(run_id, "step/loss") == ALL_STEPS
     assert twice(run_id) == []
     assert weights() == undisturbed
 
 
 def test_a_killed_recorder_is_started_again(repository: Path, undisturbed: str) -> None:
-    make_workspace(repository, LONGER, images=IMAGES)
+    make_workspace(repository, SAVED_OFTEN, images=IMAGES)
     with start(repository) as stage:
-        until(lambda: is_followed(repository))
+        hold_until_followed(stage, repository)
         kill_recorder(stage.pid)
+        stage.send_signal(signal.SIGCONT)
         until(lambda: recorder_of(stage.pid) is not None or stage.poll() is not None)
         kill_recorder(stage.pid)  # and its successor, whatever it was about to do
         output(stage)
     ((run_id, status),) = stored_runs(DATABASE).items()
     assert status == "FINISHED"
-    assert steps(run_id, "train/loss") == [1, 2, 3, 4]
-    assert steps(run_id, "step/loss") == list(range(5, 121, 5))
+    assert steps(run_id, "train/loss") == [1, 2, 3]
+    assert steps(run_id, "step/loss") == ALL_STEPS
     assert twice(run_id) == []
     assert "training/best.pt" in tracked.files(open_store(), run_id, "training")
     assert weights() == undisturbed
@@ -221,9 +226,9 @@ def test_a_killed_recorder_is_started_again(repository: Path, undisturbed: str) 
 def test_stage_and_recorder_killed_together_are_taken_up(
     repository: Path, undisturbed: str
 ) -> None:
-    make_workspace(repository, LONGER, images=IMAGES)
+    make_workspace(repository, SAVED_OFTEN, images=IMAGES)
     with start(repository) as stage:
-        until(lambda: is_followed(repository))
+        hold_until_followed(stage, repository)
         os.killpg(stage.pid, signal.SIGKILL)
         stage.communicate()
     assert list(stored_runs(DATABASE).values()) == ["RUNNING"]
@@ -234,7 +239,7 @@ def test_stage_and_recorder_killed_together_are_taken_up(
     output(start(repository))
     ((run_id, status),) = stored_runs(DATABASE).items()
     assert status == "FINISHED"
-    assert steps(run_id, "step/loss") == list(range(5, 121, 5))
+    assert steps(run_id, "step/loss") == ALL_STEPS
     assert twice(run_id) == []
     assert weights() == undisturbed
 
@@ -338,7 +343,7 @@ def test_a_missing_split_is_said_before_the_training(workspace: Path) -> None:
     paths.PARAMS.write_text(text.replace("split: val", "split: test"))
     with pytest.raises(ValueError, match=r"no test split .* `-S evaluate.split=val`"):
         train.main()
-    assert not train.checkpoint_folder("").parent.exists()
+    assert not (workspace / CHECKPOINTS).exists()
 
 
 def read_until(printed: IO[str] | None, start: str) -> None:

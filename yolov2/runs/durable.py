@@ -13,9 +13,9 @@ from yolov2.config.train import without_effect
 from yolov2.data.table import digest
 from yolov2.files import write_json
 from yolov2.network.checkpoint import save_checkpoint
-from yolov2.runs import folder as run_folder
 from yolov2.runs.assembly import build_training
 from yolov2.runs.folder import BEST, ENVIRONMENT, PARAMETERS
+from yolov2.runs.identity import environment, write_hashes
 from yolov2.runs.inputs import TrainingInputs
 from yolov2.runs.records import Records
 from yolov2.runs.saved_states import save_state, state_to_resume
@@ -70,7 +70,7 @@ class DurableTraining:
         if self.world.is_main:
             write_json(self.folder / PARAMETERS, self.inputs.parameters())
             format_ = self.training.optimiser.precision.format
-            about = run_folder.environment(device, format_)
+            about = environment(device, format_)
             write_json(self.folder / ENVIRONMENT, about)
             self.records.write(self.folder)
         if path is not None:
@@ -79,7 +79,7 @@ class DurableTraining:
             yield self._save()  # something to go back to
         yield from self._events(progress)
         if self.world.is_main:
-            run_folder.write_hashes(self.folder, self.fingerprint, digest(self.inputs.tables))
+            write_hashes(self.folder, self.fingerprint, digest(self.inputs.tables))
 
     def _first_words(self) -> list[str]:
         images = len(self.training.dataset)

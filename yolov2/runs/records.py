@@ -1,10 +1,13 @@
 """The tables of a training: a row an epoch, a row every few steps, and the speed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from yolov2.runs.folder import HISTORY, SPEED, STEPS, write_history
+import pandas as pd
+
+from yolov2.files import write_text
+from yolov2.runs.folder import HISTORY, SPEED, STEPS
 from yolov2.training.reports import EpochReport, Event, StepReport
 
 Row = Mapping[str, Any]
@@ -33,4 +36,9 @@ class Records:
         """Write the files, each as a whole."""
         for name, rows in self.rows.items():
             if rows:
-                write_history(folder / name, rows)
+                _write_rows(folder / name, rows)
+
+
+def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """One line an epoch as CSV, atomically; what an epoch did not measure stays empty."""
+    write_text(path, pd.DataFrame(list(rows)).to_csv(index=False))

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from yolov2.network.device import resolve_device, use_threads
-from yolov2.runs import folder as run_folder
 from yolov2.runs.durable import DurableTraining
-from yolov2.runs.folder import HASHES
+from yolov2.runs.folder import HASHES, locked
 from yolov2.runs.inputs import TrainingInputs
 from yolov2.training.progress import Progress, silent
 from yolov2.training.reports import Event
@@ -45,7 +44,7 @@ def train_run(
     with joined(device) as world:
         run = DurableTraining(inputs, folder, world, inputs.fingerprint(code), about or {})
         if world.is_main:
-            with run_folder.locked(folder):
+            with locked(folder):
                 yield from run.complete(world.device(device), progress, resume=resume)
         else:
             for _ in run.complete(world.device(device), silent, resume=resume):

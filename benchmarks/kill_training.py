@@ -1,11 +1,13 @@
 """Is a training that is killed the same in the end? ``python -m benchmarks.kill_training``.
 
-The real stage ``python -m pipeline.train`` runs once without interruption, and once with SIGKILL
-to its whole process group at random moments of all it does: starting, training, validating,
-saving, telling MLflow, ending. It is started again each time. Weights, history and every point
-of every curve in MLflow must then be those of the first; the exit status is 1 if they are not.
+The real stage ``python -m pipeline.train`` runs once without interruption, and again with SIGKILL
+at random moments of all it does: starting, training, validating, saving, telling MLflow, ending.
+Killed are the stage with all that it has started, which is started again each time; its recorder
+alone, which the stage starts again; and the MLflow server, which comes back after some seconds.
+Weights, history and every point of every curve in MLflow must then be those of the first; the exit
+status is 1 if they are not.
 
-Ten minutes or more; ``--kills 3`` is a quick look.
+Half an hour; ``--kills 3`` is a quick look.
 """
 
 import argparse
@@ -17,13 +19,20 @@ from typing import Any
 
 from benchmarks.support.killing import Phase, run_killed, run_whole
 from benchmarks.support.leftovers import differences
+from benchmarks.support.victims import run_without_recorder, run_without_server
 from tests.pipeline.small_training import stored_figures, stored_runs
 
-CASES = {"float32": {"train.amp": "off"}, "bfloat16": {"train.amp": "bf16"}}
+VICTIMS = {"stage": run_killed, "recorder": run_without_recorder, "server": run_without_server}
+CASES = (
+    ("stage", "float32", {"train.amp": "off"}),
+    ("stage", "bfloat16", {"train.amp": "bf16"}),
+    ("recorder", "float32", {"train.amp": "off"}),
+    ("server", "float32", {"train.amp": "off"}),
+)
 
 
 def main() -> int:
-    """Print a line for each number format; 1 if a killed training differs."""
+    """Print a line for each victim and number format; 1 if a disturbed training differs."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -31,21 +40,25 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--epochs", type=int, default=36)
     parser.add_argument("--images", type=int, default=64)
+    parser.add_argument("--victim", choices=sorted(VICTIMS), help="only this one")
     options = parser.parse_args()
     print(
-        f"{'':10}{'steps':>6}{'starting':>10}{'training':>10}{'ending':>8}"
+        f"{'killed':18}{'steps':>6}{'starting':>10}{'training':>10}{'ending':>8}"
         f"{'kills: starting':>17}{'training':>10}{'ending':>8}{'points':>8}  result",
         flush=True,
     )
     wrong = 0
-    for name, case in CASES.items():
-        found = compare(name, case | {"train.epochs": options.epochs}, options)
-        print(f"  {'; '.join(found) or 'identical'}", flush=True)
-        wrong += bool(found)
+    for victim, numbers, case in CASES:
+        if options.victim in (None, victim):
+            found = compare(victim, numbers, case | {"train.epochs": options.epochs}, options)
+            print(f"  {'; '.join(found) or 'identical'}", flush=True)
+            wrong += bool(found)
     return 1 if wrong else 0
 
 
-def compare(name: str, settings: dict[str, Any], options: argparse.Namespace) -> list[str]:
+def compare(
+    victim: str, numbers: str, settings: dict[str, Any], options: argparse.Namespace
+) -> list[str]:
     """Print the figures of a line; what is different after the kills."""
     with TemporaryDirectory() as folder:
         whole = Path(folder) / "whole"
@@ -59,17 +72,17 @@ def compare(name: str, settings: dict[str, Any], options: argparse.Namespace) ->
             killed = Path(folder) / f"killed-{attempt}"
             left = options.kills - sum(hit.values())
             seed = options.seed + attempt
-            hit += run_killed(killed, settings, options.images, timeline, left, seed)
+            hit += VICTIMS[victim](killed, settings, options.images, timeline, left, seed)
             del hit["missed"]
             found += differences(whole, killed)
             if sum(hit.values()) == options.kills:
                 break
-    print(
-        f"{name:10}{timeline.steps:6}{timeline.starting:8.1f} s{timeline.training:8.1f} s"
-        f"{timeline.ending:6.1f} s{hit['starting']:17}{hit['training']:10}{hit['ending']:8}"
-        f"{points:8}",
-        end="",
+    line = (
+        f"{f'{victim}, {numbers}':18}{timeline.steps:6}{timeline.starting:8.1f} s"
+        f"{timeline.training:8.1f} s{timeline.ending:6.1f} s"
+        f"{hit['starting']:17}{hit['training']:10}{hit['ending']:8}{points:8}"
     )
+    print(line, end="")
     return found
 
 

@@ -79,14 +79,14 @@ def run_whole(root: Path, settings: Mapping[str, Any], images: int) -> Timeline:
     make_workspace(root, RECIPE | settings, images=images)
     marks: dict[str, float] = {}
     started = time.perf_counter()
-    process = _start(root)
+    process = start(root)
     while process.poll() is None:
         if newest_step(root) > 0:
             marks.setdefault("training", time.perf_counter() - started)
         if is_trained(root):
             marks.setdefault("ending", time.perf_counter() - started)
         time.sleep(POLL_SECONDS)
-    _require_success(process, root)
+    require_success(process, root)
     end = time.perf_counter() - started
     return Timeline(
         starting=marks["training"],
@@ -105,9 +105,9 @@ def run_killed(
     hit: Counter[Phase] = Counter()
     for moment in moments(timeline, kills, rng):
         hit[_kill_once(root, moment, timeline, rng)] += 1
-    process = _start(root)
+    process = start(root)
     process.wait()
-    _require_success(process, root)
+    require_success(process, root)
     return hit
 
 
@@ -128,7 +128,7 @@ def moments(timeline: Timeline, kills: int, rng: random.Random) -> list[float]:
 def _kill_once(root: Path, moment: float, timeline: Timeline, rng: random.Random) -> Phase:
     """Start the stage and kill its process group when it has come as far as ``moment``."""
     before, was_trained = newest_step(root), is_trained(root)
-    process = _start(root)
+    process = start(root)
     step_seconds = timeline.training / timeline.steps
     if moment < timeline.starting:
         _wait(process, lambda: False, at_most=moment)
@@ -141,7 +141,7 @@ def _kill_once(root: Path, moment: float, timeline: Timeline, rng: random.Random
         _wait(process, lambda: is_trained(root))
         _wait(process, lambda: False, at_most=into + was_trained * timeline.starting)
     if process.poll() is not None:
-        _require_success(process, root)
+        require_success(process, root)
         return "missed"
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -156,12 +156,14 @@ def _wait(process: "subprocess.Popen[str]", until: Any, at_most: float = 600.0) 
         time.sleep(min(POLL_SECONDS, at_most))
 
 
-def _start(root: Path) -> "subprocess.Popen[str]":
+def start(root: Path) -> "subprocess.Popen[str]":
+    """The stage, its words in ``stage.log``."""
     with (root / "stage.log").open("a") as log:
         return start_stage(root, stdout=log, stderr=log)
 
 
-def _require_success(process: "subprocess.Popen[str]", root: Path) -> None:
+def require_success(process: "subprocess.Popen[str]", root: Path) -> None:
+    """End here, with what it said, if the stage has failed by itself."""
     if process.returncode != 0:
         text = (root / "stage.log").read_text()
         sys.exit(f"the stage ended by itself with status {process.returncode}:\n{text[-3000:]}")

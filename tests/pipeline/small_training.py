@@ -5,6 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -12,9 +13,12 @@ from typing import Any
 
 from pipeline import paths
 from pipeline.params.presets import DEMO, render
+from pipeline.tracking.store import Store
+from tests.pipeline import tracked
 from tests.yolov2.scenes import squares
 from tests.yolov2.trainer import changed
 
+STORE = Path("mlflow.db")
 REPOSITORY = Path(__file__).resolve().parents[2]
 SMALL = {
     "data.config": "set/data.yaml",
@@ -74,3 +78,32 @@ def stored_figures(database: Path, run_id: str) -> list[tuple[str, int, float]]:
     with closing(sqlite3.connect(database)) as opened:
         question = "SELECT key, step, value FROM metrics WHERE run_uuid = ? ORDER BY key, step"
         return list(opened.execute(question, (run_id,)))
+
+
+def steps(run_id: str, curve: str) -> list[int]:
+    """The steps of a curve, as often as it has them."""
+    figures = stored_figures(STORE, run_id)
+    return [step for name, step, _ in figures if name == curve]
+
+
+def twice(run_id: str) -> list[tuple[str, int]]:
+    """Points that a run has more than once."""
+    points = Counter((name, step) for name, step, _ in stored_figures(STORE, run_id))
+    return [point for point, count in points.items() if count > 1]
+
+
+def open_store() -> Store:
+    """The workspace's runs, as MLflow gives them."""
+    return tracked.connect("yolov2")
+
+
+def output(stage: "subprocess.Popen[str]", status: int = 0) -> tuple[str, str]:
+    """What a stage has printed, which ended with ``status``."""
+    printed, errors = stage.communicate(timeout=400)
+    assert stage.returncode == status, f"{printed}\n{errors}"
+    return printed, errors
+
+
+def start(root: Path) -> "subprocess.Popen[str]":
+    """The stage, heard."""
+    return start_stage(root, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,20 +16,21 @@ import pytest
 from pipeline import cli, paths, train
 from pipeline.checkpoints import CHECKPOINTS, RECORDING, forget_old_trainings
 from pipeline.running import failure, recorder
-from pipeline.tracking.store import Store
 from tests.pipeline import tracked
-from tests.pipeline.recorders import kill_recorder, locked, recorder_of, until
+from tests.pipeline.recorders import kill_recorder, locked, until
 from tests.pipeline.small_training import (
+    STORE,
     checkpoint_folder,
     make_workspace,
-    start_stage,
-    stored_figures,
+    open_store,
+    output,
+    start,
+    steps,
     stored_runs,
+    twice,
 )
 from yolov2.network.checkpoint import read_checkpoint
 from yolov2.training.nonfinite import NonFiniteLossError
-
-DATABASE = Path("mlflow.db")
 
 
 @pytest.fixture
@@ -60,33 +60,6 @@ def workspace(
     return make_workspace(repository, {})
 
 
-def steps(run_id: str, curve: str) -> list[int]:
-    """The steps of a curve, as often as it has them."""
-    figures = stored_figures(DATABASE, run_id)
-    return [step for name, step, _ in figures if name == curve]
-
-
-def twice(run_id: str) -> list[tuple[str, int]]:
-    """Points that a run has more than once."""
-    points = Counter((name, step) for name, step, _ in stored_figures(DATABASE, run_id))
-    return [point for point, count in points.items() if count > 1]
-
-
-def open_store() -> Store:
-    return tracked.connect("yolov2")
-
-
-def output(stage: "subprocess.Popen[str]", status: int = 0) -> tuple[str, str]:
-    """What a stage has printed, which ended with ``status``."""
-    printed, errors = stage.communicate(timeout=400)
-    assert stage.returncode == status, f"{printed}\n{errors}"
-    return printed, errors
-
-
-def start(root: Path) -> "subprocess.Popen[str]":
-    return start_stage(root, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
 def interrupt(*given: object) -> str:
     raise KeyboardInterrupt
 
@@ -95,7 +68,7 @@ def test_a_training_is_followed_and_taken_when_it_is_complete(workspace: Path) -
     printed, errors = output(start(workspace))
     assert errors == ""
     assert printed.count("epoch ") == 3
-    ((run_id, status),) = stored_runs(DATABASE).items()
+    ((run_id, status),) = stored_runs(STORE).items()
     assert status == "FINISHED"
     assert steps(run_id, "train/loss") == [1, 2, 3]
     assert steps(run_id, "val/AP") == [2, 3]
@@ -119,7 +92,7 @@ def test_a_training_is_followed_and_taken_when_it_is_complete(workspace: Path) -
     printed, _ = output(start(workspace))  # nothing is trained or logged again
     assert "this training is complete in" in printed
     assert paths.BEST.read_bytes() == before
-    assert stored_runs(DATABASE) == {run_id: "FINISHED"}
+    assert stored_runs(STORE) == {run_id: "FINISHED"}
     assert twice(run_id) == []
 
 
@@ -134,114 +107,17 @@ def test_interrupted_before_the_first_validation_it_goes_on_in_the_same_run(
             train.main()
     programs[-1].wait(400)  # the recorder, which a stage that is to end hardly waits for
     assert not paths.BEST.exists()
-    ((run_id, status),) = stored_runs(DATABASE).items()
+    ((run_id, status),) = stored_runs(STORE).items()
     assert status == "KILLED"
     assert steps(run_id, "train/loss") == [1]  # what it had learnt it also told
 
     train.main()
-    assert stored_runs(DATABASE) == {run_id: "FINISHED"}
+    assert stored_runs(STORE) == {run_id: "FINISHED"}
     assert steps(run_id, "train/loss") == [1, 2, 3]
     assert steps(run_id, "val/AP") == [2, 3]
     assert steps(run_id, "train/images_per_second") == [1, 2, 3]
     assert pd.read_csv(paths.HISTORY)["epoch"].tolist() == [1, 2, 3]
     assert all(path.is_file() for path in (paths.BEST, paths.LAST))
-
-
-SAVED_OFTEN: dict[str, Any] = {
-    "train.validate_every": 3,
-    "machine.log_every": 5,
-    "machine.checkpoint.every_steps": 5,
-}
-IMAGES = 60
-ALL_STEPS = list(range(5, 46, 5))
-
-
-def hold_until_followed(stage: "subprocess.Popen[str]", root: Path) -> None:
-    """Stop a training that has saved something until MLflow has it: some is still to come."""
-
-    def is_followed() -> bool:
-        runs = stored_runs(root / "mlflow.db")
-        return any(stored_figures(root / "mlflow.db", run_id) for run_id in runs)
-
-    until(lambda: [*(root / "checkpoints").glob("*/steps.csv")])
-    stage.send_signal(signal.SIGSTOP)
-    until(is_followed)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> str:
-    """The hash of the weights that the training makes if nobody disturbs it."""
-    root = make_workspace(tmp_path_factory.mktemp("whole"), SAVED_OFTEN, images=IMAGES)
-    (root / "mlflow.db").write_bytes(empty_store.read_bytes())
-    output(start(root))
-    return str(json.loads((root / paths.TRAINING).read_text())["weights"])
-
-
-def weights() -> str:
-    return str(json.loads(paths.TRAINING.read_text())["weights"])
-
-
-def test_a_killed_stage_leaves_a_run_that_goes_on(repository: Path, undisturbed: str) -> None:
-    make_workspace(repository, SAVED_OFTEN, images=IMAGES)
-    with start(repository) as stage:
-        hold_until_followed(stage, repository)
-        left = recorder_of(stage.pid)
-        assert left is not None
-        stage.kill()
-        stage.communicate()
-    until(lambda: not left.is_running())
-    ((run_id, status),) = stored_runs(DATABASE).items()
-    assert status == "KILLED"
-    folder = checkpoint_folder(repository)
-    saved = pd.read_csv(folder / "steps.csv")["step"].tolist()
-    assert saved != ALL_STEPS
-    assert steps(run_id, "step/loss") == saved  # all that was safe on disk
-    assert (folder / RECORDING / recorder.SENT).exists()
-
-    output(start(repository))
-    assert stored_runs(DATABASE) == {run_id: "FINISHED"}
-    assert steps(run_id, "step/loss") == ALL_STEPS
-    assert twice(run_id) == []
-    assert weights() == undisturbed
-
-
-def test_a_killed_recorder_is_started_again(repository: Path, undisturbed: str) -> None:
-    make_workspace(repository, SAVED_OFTEN, images=IMAGES)
-    with start(repository) as stage:
-        hold_until_followed(stage, repository)
-        kill_recorder(stage.pid)
-        stage.send_signal(signal.SIGCONT)
-        until(lambda: recorder_of(stage.pid) is not None or stage.poll() is not None)
-        kill_recorder(stage.pid)  # and its successor, whatever it was about to do
-        output(stage)
-    ((run_id, status),) = stored_runs(DATABASE).items()
-    assert status == "FINISHED"
-    assert steps(run_id, "train/loss") == [1, 2, 3]
-    assert steps(run_id, "step/loss") == ALL_STEPS
-    assert twice(run_id) == []
-    assert "training/best.pt" in tracked.files(open_store(), run_id, "training")
-    assert weights() == undisturbed
-
-
-def test_stage_and_recorder_killed_together_are_taken_up(
-    repository: Path, undisturbed: str
-) -> None:
-    make_workspace(repository, SAVED_OFTEN, images=IMAGES)
-    with start(repository) as stage:
-        hold_until_followed(stage, repository)
-        os.killpg(stage.pid, signal.SIGKILL)
-        stage.communicate()
-    assert list(stored_runs(DATABASE).values()) == ["RUNNING"]
-    with start(repository) as stage:  # again, before the recorder knows which run is its own
-        until(lambda: recorder_of(stage.pid) is not None)
-        os.killpg(stage.pid, signal.SIGKILL)
-        stage.communicate()
-    output(start(repository))
-    ((run_id, status),) = stored_runs(DATABASE).items()
-    assert status == "FINISHED"
-    assert steps(run_id, "step/loss") == ALL_STEPS
-    assert twice(run_id) == []
-    assert weights() == undisturbed
 
 
 def test_a_store_that_is_away_at_the_end_gets_all_later(
@@ -252,7 +128,7 @@ def test_a_store_that_is_away_at_the_end_gets_all_later(
     def then_away(report: Any) -> str:
         if report.epoch == 2:
             until((checkpoint_folder(workspace) / RECORDING / recorder.RUN).exists)
-            away.enter_context(locked(DATABASE))
+            away.enter_context(locked(STORE))
         return describe(report)
 
     monkeypatch.setattr(recorder, "PATIENCE", 3.0)
@@ -260,7 +136,7 @@ def test_a_store_that_is_away_at_the_end_gets_all_later(
     with away:
         train.main()
         kill_recorder(os.getpid())  # it would go on trying
-    assert weights()
+    assert paths.BEST.exists()
     said = capfd.readouterr()
     assert said.out.count("epoch ") == 3
     folder = checkpoint_folder(workspace)
@@ -268,14 +144,14 @@ def test_a_store_that_is_away_at_the_end_gets_all_later(
         f"not all is in MLflow yet; it waits in {folder / RECORDING}: `pipeline track send` sends"
         " it, and so does the next stage"
     )
-    ((run_id, status),) = stored_runs(DATABASE).items()
+    ((run_id, status),) = stored_runs(STORE).items()
     assert status == "RUNNING"
     forget_old_trainings(Path("another"))
     assert cli.run(["track", "send"]) == 0
     assert capfd.readouterr().out == f"train: sent what {folder / RECORDING} held\n"
     assert cli.run(["track", "send"]) == 0
     assert capfd.readouterr().out == "nothing waits to be sent\n"
-    assert stored_runs(DATABASE) == {run_id: "FINISHED"}
+    assert stored_runs(STORE) == {run_id: "FINISHED"}
     assert steps(run_id, "train/loss") == [1, 2, 3]
     assert twice(run_id) == []
     assert "training/best.pt" in tracked.files(open_store(), run_id, "training")
@@ -320,7 +196,7 @@ def test_a_training_that_fails_leaves_a_failed_run(
     with pytest.raises(NonFiniteLossError):
         train.main()
     programs[-1].wait(400)
-    assert list(stored_runs(DATABASE).values()) == ["FAILED"]
+    assert list(stored_runs(STORE).values()) == ["FAILED"]
     assert not paths.TRAINING.exists()
 
 
@@ -367,7 +243,7 @@ def test_sigterm_ends_in_good_order_and_is_gone_on_from(repository: Path) -> Non
     assert errors.splitlines()[-1] == "terminated"
     folder = checkpoint_folder(repository)
     until(lambda: recorder.is_sent(folder / RECORDING))
-    ((run_id, status),) = stored_runs(DATABASE).items()
+    ((run_id, status),) = stored_runs(STORE).items()
     assert status == "KILLED"
     assert steps(run_id, "train/loss") == [1]
     (checkpoint,) = folder.glob("step-*.pt")  # the signal's is the only one
@@ -376,7 +252,7 @@ def test_sigterm_ends_in_good_order_and_is_gone_on_from(repository: Path) -> Non
     assert at["step"] == 20 + at["position"] // 4 > 20
 
     output(start(repository))
-    assert stored_runs(DATABASE) == {run_id: "FINISHED"}
+    assert stored_runs(STORE) == {run_id: "FINISHED"}
     assert steps(run_id, "train/loss") == [1, 2, 3]
     assert steps(run_id, "train/images_per_second") == [1, 2, 3]
     assert steps(run_id, "step/loss") == [10, 20, 30, 40, 50, 60]
@@ -400,7 +276,7 @@ def test_what_is_edited_meanwhile_is_not_what_was_trained(repository: Path) -> N
     assert not paths.BEST.exists()
     folder = checkpoint_folder(repository)
     assert (folder / "hashes.json").exists()  # the finished work is kept
-    ((run_id, status),) = stored_runs(DATABASE).items()
+    ((run_id, status),) = stored_runs(STORE).items()
     assert status == "FINISHED"  # and it is what its run says
     assert open_store().client.get_run(run_id).data.params["train.lr"] == "0.003"
 
@@ -409,19 +285,4 @@ def test_what_is_edited_meanwhile_is_not_what_was_trained(repository: Path) -> N
     assert "epoch" not in printed
     assert f"this training is complete in {folder}: taking its result" in printed
     assert json.loads(paths.TRAINING.read_text())["parameters"]["train"]["lr"] == 0.003
-    assert stored_runs(DATABASE) == {run_id: "FINISHED"}
-
-
-def test_no_output_of_dvc_knows_a_run(
-    tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = []
-    for name, log_every in (("one", 20), ("other", 1)):  # a machine's setting decides nothing
-        root = make_workspace(tmp_path / name, {"machine.log_every": log_every})
-        (root / "mlflow.db").write_bytes(empty_store.read_bytes())
-        output(start(root))
-        outputs = (paths.TRAINING, paths.BEST, paths.LAST, paths.HISTORY)
-        found.append({path: (root / path).read_bytes() for path in outputs})
-        (run_id,) = stored_runs(root / "mlflow.db")
-        assert not any(run_id.encode() in content for content in found[-1].values())
-    assert found[0] == found[1]
+    assert stored_runs(STORE) == {run_id: "FINISHED"}

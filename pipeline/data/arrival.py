@@ -69,17 +69,7 @@ def read_arrival(
         raise ValueError(f"{folder} is not a folder: {LAYOUT}")
     root = folder.resolve()
     names_file = _same_names(root, folder, class_names)
-    try:
-        images = list_images(["."], root)
-    except ValueError as error:
-        raise ValueError(f"{folder}: {error}: {LAYOUT}") from None
-    outside = next((path for path in images if not label_path(path).is_relative_to(root)), None)
-    if outside is not None:
-        raise ValueError(
-            f"{folder}: the labels of {outside.name} would be in {label_path(outside).parent},"
-            f" outside of it: {LAYOUT}"
-        )
-    _refuse_orphans(folder, root, images)
+    images = _images(folder, root)
     description = DataDescription(
         file=folder, root=root, class_names=class_names, images={split: images}
     )
@@ -101,6 +91,21 @@ def read_arrival(
         },
         names_file=names_file,
     )
+
+
+def _images(folder: Path, root: Path) -> tuple[Path, ...]:
+    try:
+        images = list_images(["."], root)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}: {LAYOUT}") from None
+    outside = next((path for path in images if not label_path(path).is_relative_to(root)), None)
+    if outside is not None:
+        raise ValueError(
+            f"{folder}: the labels of {outside.name} would be in {label_path(outside).parent},"
+            f" outside of it: {LAYOUT}"
+        )
+    _refuse_orphans(folder, root, images)
+    return images
 
 
 def place_in_batch(image: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,13 @@ from pipeline.params.schema import Params
 from yolov2.config.model import DEFAULT_ANCHORS
 from yolov2.config.train import TrainConfig
 from yolov2.data.table import LabelTables
+
+if TYPE_CHECKING:
+    import torch
+
+    from yolov2.network.yolov2 import YOLOv2
+    from yolov2.runs.inputs import TrainingInputs
+    from yolov2.training.world import World
 
 Clock = Callable[[], float]
 """Seconds since some moment."""
@@ -65,7 +73,7 @@ def measure(
     import torch
 
     from yolov2.network.device import resolve_device
-    from yolov2.runs.assembly import build_training, validation
+    from yolov2.runs.assembly import build_training
     from yolov2.runs.inputs import TrainingInputs
     from yolov2.training.reports import StepReport
     from yolov2.training.world import World
@@ -85,14 +93,11 @@ def measure(
     with closing(training.events()) as events:  # type: ignore[type-var]
         steps = (event for event in events if isinstance(event, StepReport))
         step = _seconds_of_a_step(steps, clock)
-    network, seconds = training.optimiser.evaluated.eval(), 0.0
-    for count in (VALIDATED // 3, VALIDATED):
-        some = _only(tables, "val", count)
-        score = validation(replace(inputs, tables=some), device, world)
-        assert score is not None, "the val split is there"
-        started = clock()
-        score(network, lambda text: None)
-        seconds = (clock() - started) / len(some.images)
+    network = training.optimiser.evaluated.eval()
+    seconds = 0.0
+    for count in (VALIDATED // 3, VALIDATED):  # the first warms up
+        some = replace(inputs, tables=_only(tables, "val", count))
+        seconds = _seconds_of_an_image(some, network, device, world, clock)
     threads = torch.get_num_threads()
     on_cpu = f"this CPU ({threads} thread{'s' if threads > 1 else ''})"
     return Timing(
@@ -102,6 +107,23 @@ def measure(
         images=training.at.nominal_batch,
         machine=on_cpu if device.type == "cpu" else torch.cuda.get_device_name(device),
     )
+
+
+def _seconds_of_an_image(
+    inputs: "TrainingInputs",
+    network: "YOLOv2",
+    device: "torch.device",
+    world: "World",
+    clock: Clock,
+) -> float:
+    """Of the validation on ``inputs``."""
+    from yolov2.runs.assembly import validation
+
+    score = validation(inputs, device, world)
+    assert score is not None, "the val split is there"
+    started = clock()
+    score(network, lambda text: None)
+    return (clock() - started) / len(inputs.tables.images)
 
 
 def _seconds_of_a_step(steps: Iterator[object], clock: Clock) -> float:

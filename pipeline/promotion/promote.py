@@ -74,15 +74,25 @@ def promote(
     files = _pages(decision, finding)
     held = hold and decision.promote
     if not dry_run and not held:
-        if decision.promote:
-            expected = champion.number if champion else None
-            move_champion(registry, challenger.number, expected=expected)
-        _record(params, registry, decision, files)
+        _take_effect(params, registry, decision, champion, files)
     sentence = _waiting(decision) if held else decision.sentence()
     verdict = HELD if held else decision.verdict
     summarise(summary, verdict, sentence, decision.number, files[1])
     print(f"{sentence}{' (dry run: nothing was changed)' if dry_run else ''}\n  {files[1]}")
     return 0 if decision.promote and not held else REFUSED
+
+
+def _take_effect(
+    params: Params,
+    registry: Registry,
+    decision: Decision,
+    champion: Version | None,
+    files: list[Path],
+) -> None:
+    if decision.promote:
+        expected = champion.number if champion else None
+        move_champion(registry, decision.number, expected=expected)
+    _record(params, registry, decision, files)
 
 
 def _waiting(decision: Decision) -> str:

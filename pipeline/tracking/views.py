@@ -93,6 +93,30 @@ def _columns(kind: str, names: Iterable[str]) -> list[str]:
     return [f"{kind}.`{name}`" for name in names]
 
 
+PAGE: dict[str, Any] = {
+    "orderByAsc": False,
+    "startTime": "ALL",
+    "lifecycleFilter": "Active",
+    "datasetsFilter": [],
+    "modelVersionFilter": "All Runs",
+    "runsHidden": [],
+    "runsHiddenMode": "FIRST_10_RUNS",
+    "viewMaximized": False,
+    "runListHidden": False,
+    "isAccordionReordered": True,
+    "useGroupedValuesInCharts": True,
+    "hideEmptyCharts": True,
+    "groupBy": None,
+    "groupsExpanded": {},
+    "globalLineChartConfig": {
+        "xAxisKey": "step",
+        "lineSmoothness": 0,
+        "selectedXAxisMetricKey": "",
+    },
+}
+"""What every view of ours tells MLflow's page, in its words."""
+
+
 def _width(column: str) -> int:
     """Pixels of a column, for what stands in it."""
     return 330 if "changed" in column else 200 if column.startswith("attributes") else 110
@@ -120,33 +144,14 @@ def _state(
         for name, section in charts.items()
         for number, card in enumerate(section)
     ]
-    return {
+    return PAGE | {
         "searchFilter": wanted,
         "orderByKey": order,
-        "orderByAsc": False,
-        "startTime": "ALL",
-        "lifecycleFilter": "Active",
-        "datasetsFilter": [],
-        "modelVersionFilter": "All Runs",
         "selectedColumns": list(columns),
         "columnOrder": [*FIRST, *columns],
         "columnWidths": {**FIRST, **{column: _width(column) for column in columns}},
-        "runsHidden": [],
-        "runsHiddenMode": "FIRST_10_RUNS",
         "compareRunCharts": cards,
         "compareRunSections": sections + [_section(name, shown=False) for name in closed],
-        "viewMaximized": False,
-        "runListHidden": False,
-        "isAccordionReordered": True,
-        "useGroupedValuesInCharts": True,
-        "hideEmptyCharts": True,
-        "groupBy": None,
-        "groupsExpanded": {},
-        "globalLineChartConfig": {
-            "xAxisKey": "step",
-            "lineSmoothness": 0,
-            "selectedXAxisMetricKey": "",
-        },
     }
 
 

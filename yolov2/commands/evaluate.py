@@ -107,15 +107,13 @@ def run(args: argparse.Namespace) -> int:
     require_one_way(args)
 
     from yolov2.commands.data import load_data
-    from yolov2.commands.progress import announce, bar
 
     data = None if args.annotations else load_data(args)
 
     # late: mistakes in the data are shown before torch is loaded
     from yolov2.data.table import digest
     from yolov2.evaluation.annotated import annotated_images
-    from yolov2.evaluation.detections_file import gather_detections
-    from yolov2.evaluation.evaluate import detect_images, evaluate_detections, require_classes
+    from yolov2.evaluation.evaluate import evaluate_detections
     from yolov2.runtime.model_file import open_model
 
     shard = read_shard(args.shard)
@@ -124,19 +122,7 @@ def run(args: argparse.Namespace) -> int:
         annotated = annotated_images(data.tables, config.split, data.root)
     else:
         annotated = coco_images(args, model)
-    if model is not None:
-        require_classes(model, annotated.class_names)
-        detections = detect_images(
-            model,
-            annotated,
-            config,
-            shard=shard,
-            num_workers=args.num_workers,
-            progress=bar,
-            tell=announce,
-        )
-    else:
-        detections = gather_detections([Path(file) for file in args.detections], annotated)
+    detections = _detections(args, model, annotated, config, shard)
     folder = report_folder(args)
     if args.shard:
         return _write_share(detections, annotated, shard, folder)
@@ -147,6 +133,32 @@ def run(args: argparse.Namespace) -> int:
         _write_thresholds(evaluated.evaluation, folder, model)
     print(table(evaluated.evaluation), f"report: {folder / METRICS}, {folder / REPORT}", sep="\n")
     return 0
+
+
+def _detections(
+    args: argparse.Namespace,
+    model: "OpenedModel | None",
+    annotated: "AnnotatedImages",
+    config: EvaluateConfig,
+    shard: "Shard",
+) -> "Mapping[int, Detections]":
+    """What the model finds, or what stands in the files of ``--detections``."""
+    from yolov2.commands.progress import announce, bar
+    from yolov2.evaluation.detections_file import gather_detections
+    from yolov2.evaluation.evaluate import detect_images, require_classes
+
+    if model is None:
+        return gather_detections([Path(file) for file in args.detections], annotated)
+    require_classes(model, annotated.class_names)
+    return detect_images(
+        model,
+        annotated,
+        config,
+        shard=shard,
+        num_workers=args.num_workers,
+        progress=bar,
+        tell=announce,
+    )
 
 
 def _write_share(

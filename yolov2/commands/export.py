@@ -32,6 +32,18 @@ sides multiples of 32. Without a data set there is no onnx-int8.
 """
 
 
+SECTION = {
+    "formats": "which files to write",
+    "images": "how many of the images are compared with PyTorch",
+    "box_tolerance": "greatest difference of a box coordinate, in pixels",
+    "score_tolerance": "greatest difference of a score",
+    "max_ap_loss": "greatest loss of average precision",
+    "calibration_images": "training images to calibrate int8 on",
+    "conf_threshold": "what the files detect with: a score, or best_f1 (see --thresholds)",
+    "nms_threshold": "IoU above which the weaker of two boxes of a class goes",
+}
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``yolov2 export``."""
     parser.add_argument(
@@ -62,20 +74,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output-dir", default="exported", metavar="FOLDER", help="where to write the files"
     )
-    add_section(
-        parser,
-        ExportConfig,
-        {
-            "formats": "which files to write",
-            "images": "how many of the images are compared with PyTorch",
-            "box_tolerance": "greatest difference of a box coordinate, in pixels",
-            "score_tolerance": "greatest difference of a score",
-            "max_ap_loss": "greatest loss of average precision",
-            "calibration_images": "training images to calibrate int8 on",
-            "conf_threshold": "what the files detect with: a score, or best_f1 (see --thresholds)",
-            "nms_threshold": "IoU above which the weaker of two boxes of a class goes",
-        },
-    )
+    add_section(parser, ExportConfig, SECTION)
 
 
 def run(args: argparse.Namespace) -> int:

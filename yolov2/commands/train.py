@@ -136,15 +136,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_section(changes, AugmentConfig, AUGMENT)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Train, a line an epoch."""
+def _train_section(args: argparse.Namespace) -> TrainConfig:
     sections: dict[str, Any] = {
         "loss": section_from(args, LossConfig),
         "augment": section_from(args, AugmentConfig),
         "multi_scale": section_from(args, MultiScaleConfig, prefix=SCALE_PREFIX),
         "failure": section_from(args, FailureConfig),
     }
-    train = section_from(args, TrainConfig, **sections)
+    return section_from(args, TrainConfig, **sections)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, a line an epoch."""
+    train = _train_section(args)
     model = section_from(args, ModelConfig)
     checkpoint = section_from(args, CheckpointConfig, prefix=SAVE_PREFIX)
     machine = section_from(args, MachineConfig, checkpoint=checkpoint)

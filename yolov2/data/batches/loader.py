@@ -66,10 +66,7 @@ def load_batches(
             for made in source:
                 asked.popleft()
                 restarts = 0
-                for note in made.notes:
-                    if note not in told:
-                        told.add(note)
-                        tell(note)
+                _tell_once(made.notes, told, tell)
                 yield made.batch
             return
         except NoWorkersError as error:
@@ -84,6 +81,13 @@ def load_batches(
                     " reads the images without"
                 ) from error
             tell(f"{error}: the loader was started anew")
+
+
+def _tell_once(notes: Iterable[str], told: set[str], tell: Tell) -> None:
+    for note in notes:
+        if note not in told:
+            told.add(note)
+            tell(note)
 
 
 class EvaluationLoader:
@@ -192,16 +196,13 @@ def _made_by_workers(
         for each in first:
             workers.ask(each)
         under_way = deque(first)
-        received = receive(under_way.popleft())
-        while True:
+        received: Callable[[], Made] | None = receive(under_way.popleft())
+        while received is not None:
             made = received()
             for each in islice(coming, 1):
                 workers.ask(each)
                 under_way.append(each)
-            if not under_way:
-                yield made
-                return
-            received = receive(under_way.popleft())
+            received = receive(under_way.popleft()) if under_way else None
             yield made
 
 

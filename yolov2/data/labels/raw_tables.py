@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,15 +78,14 @@ def read_raw_tables(description: DataDescription, progress: Progress | None = No
         images=images_table,
         boxes=_box_table(blocks, images_table[["width", "height"]].to_numpy()),
         bad_lines=tuple(bad_lines),
-        notes=(
-            *description.notes,
-            *(
-                f"{image}: {probe.note}"
-                for image, probe in zip(table["image"], probes, strict=True)
-                if probe.note
-            ),
-        ),
+        notes=(*description.notes, *_notes(table["image"], probes)),
     )
+
+
+def _notes(images: Iterable[str], probes: Iterable[ImageProbe]) -> Iterator[str]:
+    for image, probe in zip(images, probes, strict=True):
+        if probe.note:
+            yield f"{image}: {probe.note}"
 
 
 def _probe(images: Sequence[Path], labels: Sequence[Path]) -> Iterator[SampleProbe]:

@@ -18,12 +18,16 @@ from pipeline.tracking.runs import resolve_training_run
 from pipeline.tracking.trace import trace
 from pipeline.workspace.identity import RunIdentity
 from tests.pipeline.golden.unpack import unpack
+from tests.pipeline.project import copy_project, run
 from tests.pipeline.test_staleness import dvc
 from yolov2.network.checkpoint import load_detector
 from yolov2.runs.identity import weights_hash
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHIVE = Path(__file__).parent / "golden" / "store-0.1.tar.xz"
+COMMITS = Path(__file__).parent / "golden" / "runs-0.1.bundle"
+"""The commits of its runs, on top of the last one of 0.1."""
+LAST_OF_0_1 = "da75453"
 CONFIG = TrackingConfig()
 TRAINED = ("8bc1bcdf3db040038d1cfe478f249702", "c4b63b3c7a9047c78b5ba6fa6cc4135d")
 EVALUATED = "ffa3fc537d1f4a95b5d4685efdf4e6d8"
@@ -167,3 +171,20 @@ def test_an_old_record_names_its_training(project: Path) -> None:
     record = json.loads((project / "artifacts" / "train_run.json").read_text())
     found = resolve_training_run(CONFIG, record, paths.HISTORY, RunIdentity())
     assert found == (TRAINED[1], record["model_id"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["@champion", "1"])
+def test_a_run_is_reproduced(tmp_path: Path, version: str) -> None:
+    ask = ["git", "rev-parse", "--verify", "--quiet", f"{LAST_OF_0_1}^{{commit}}"]
+    found = subprocess.run(ask, cwd=ROOT, capture_output=True, text=True, check=False)
+    if found.returncode:
+        pytest.skip("a clone without the history of 0.1")
+    project = copy_project(tmp_path, {})
+    for fetch in ([str(ROOT), found.stdout.strip()], [str(COMMITS), "golden:golden"]):
+        subprocess.run(["git", "fetch", "-q", *fetch], cwd=project, check=True)
+    unpack(ARCHIVE, project)
+    run(project, "pipeline", "params", "upgrade")
+    said = run(project, "pipeline", "reproduce", version)
+    # on another processor sums may round otherwise
+    assert "identical (tolerance of AP 0.005)" in said or "within tolerance" in said

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import yaml
 from pipeline import links, paths
 from pipeline.links import digests
 from pipeline.params.presets import DEMO, render
+from pipeline.workspace.copies import link_plain_data, past_tree, share_dvc
 from tests.datasets import write_dataset
 from tests.pipeline.tiny import dvc
 
@@ -87,6 +89,37 @@ def test_dvc_alone_would_not_see_it(here: Path) -> None:
     assert state == {"links": ["always changed"]}
     (here.parent / "disk/labels/train/b.txt").write_text("1 .4 .4 .2 .2\n")
     assert json.loads(dvc("status", "--json")) == state
+
+
+def test_a_working_copy_sees_behind_the_links_too(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flows and ``pipeline reproduce`` run in one, whose data are links to the project's."""
+    shutil.copytree(here, tmp_path / "here", symlinks=True, ignore=_dvc_and_results)
+    project = tmp_path / "here"
+    for command in (
+        ["init", "-q"],
+        ["add", "dvc.yaml", "params.yaml", "mine/data.yaml", ".dvc", ".dvcignore"],
+        ["commit", "-qm", "data are on another disk"],
+    ):
+        subprocess.run(["git", *command], cwd=project, check=True)
+    label = here.parent / "disk/labels/train/a.txt"
+    with past_tree(project, "HEAD", b"") as copy:
+        link_plain_data(copy)
+        share_dvc(copy, tmp_path / "cache")
+        monkeypatch.chdir(copy.root)
+        assert runs() == 1
+        assert "images" in json.loads(paths.LINKS.read_text())
+        assert runs() == 1
+        label.write_text("1 .3 .3 .2 .2\n")
+        assert runs() == 2
+        monkeypatch.chdir(project)
+    assert (project / "mine/images/train").is_symlink()
+    assert label.exists()
+
+
+def _dvc_and_results(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if name in ("artifacts", "dvc.lock", "runs.txt", "cache", "tmp")]
 
 
 def write(root: Path, config: str = "set/data.yaml", inside: str = ".") -> None:

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from pipeline.labels import check_train, without
 from pipeline.params.presets import DEMO, FULL, render
-from pipeline.params.schema import Params
+from pipeline.params.schema import Params, load
 from pipeline.paths import PARAMS
 from yolov2.config.data import DataConfig
 from yolov2.config.evaluate import caution
@@ -16,6 +16,9 @@ from yolov2.config.section import require, require_between
 from yolov2.data.description import DataDescription, read_description, root_seen_from
 from yolov2.data.labels.problems import format_notes
 from yolov2.files import write_text
+
+KEPT = ("validate", "tracking", "promote", "flows", "schedule")
+"""Sections that a recipe does not decide: what a person has set there stays."""
 
 
 def use_preset(
@@ -51,14 +54,31 @@ def use_preset(
         notes += description.notes
         if params.evaluate.split not in description.images:
             notes.append(without(params.evaluate.split, description.images))
+    params, kept = _with_kept(params)
     if PARAMS.exists():
         PARAMS.replace(PARAMS.with_suffix(".yaml.bak"))
     write_text(PARAMS, render(preset, params))
     for line in format_notes(notes):
         print(line)
     report(preset, params)
-    print(*said, sep="\n", end="\n" if said else "")
+    print(*said, *kept, sep="\n", end="\n" if said or kept else "")
     print("next: dvc repro (or dvc exp run -n NAME)")
+
+
+def _with_kept(params: Params) -> tuple[Params, list[str]]:
+    """With the sections of the present file that are no preset's, and what to tell of it."""
+    if not PARAMS.exists():
+        return params, []
+    try:
+        present = vars(load())
+    except ValueError as error:
+        return params, [f"{error}: nothing of the old file is kept"]
+    presets = (vars(DEMO), vars(FULL))
+    own = [name for name in KEPT if all(present[name] != preset[name] for preset in presets)]
+    if not own:
+        return params, []
+    kept = replace(params, **{name: present[name] for name in own})
+    return kept, [f"kept as you have set them: {', '.join(own)}"]
 
 
 def _fitting(

@@ -202,6 +202,37 @@ def test_use_says_which_splits_are_missing(
         use_preset("full", write_dataset(Path("c"), {"val": {"a": ""}}))
 
 
+def test_use_keeps_what_no_recipe_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "params.yaml"
+    file.write_text(render("demo", DEMO))
+    changes = {"approval: false": "approval: true", "zero_size: error": "zero_size: drop"}
+    for old, new in (changes | {"epochs: 12": "epochs: 13"}).items():
+        assert old in file.read_text()
+        file.write_text(file.read_text().replace(old, new))
+    use_preset("demo", None)
+    assert "kept as you have set them: validate, flows\n" in capsys.readouterr().out
+    params = load(file)
+    assert (params.validate.zero_size, params.flows.approval) == ("drop", True)
+    assert params.train == DEMO.train
+    assert params.promote == DEMO.promote
+
+    data = write_dataset(Path("set"), {"train": {"a": "0 .5 .5 .2 .2"}, "val": {"b": ""}})
+    use_preset("full", data)
+    assert load(file).validate.zero_size == "drop"
+    assert load(file).promote == FULL.promote  # nobody has set the demo's
+
+    file.write_text("train: {lr: much}\n")
+    capsys.readouterr()
+    use_preset("demo", None)
+    said = capsys.readouterr().out
+    assert "params.yaml:1: train.lr: " in said
+    assert "nothing of the old file is kept" in said
+    assert load(file) == DEMO
+
+
 def test_full_without_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match="name it with --data"):

@@ -151,6 +151,8 @@ def test_schedule_goes_on_after_it_was_killed(workspace: Path, launch: Launch) -
     process = launch(MODULE, "--port", "0")
     wait_for(lambda: "Prefect's pages" in output(workspace), 300, workspace)
     assert state(workspace, run)["type"] == "CRASHED"
+    taken_up = "select 1 from flow_run where state_name = 'Completed'"
+    wait_for(lambda: recorded(workspace, taken_up), 300, workspace)
     again = run_on_demand(workspace)  # the slot of the run that was cut off is free
     wait_for(lambda: state(workspace, again)["type"] == "COMPLETED", 300, workspace)
     process.send_signal(signal.SIGINT)

@@ -35,7 +35,7 @@ demo: $(STAMP) .dvc/plots_offline.html ## the whole pipeline as the DVC experime
 	@printf '%s\n' '' \
 	  'reports/                 what to read: validation, anchors, curves, mAP, pictures, exports' \
 	  'models/                  best.pt, and exported/: model.onnx and others' \
-	  'dvc metrics show         AP, AP50, by class (source .venv/bin/activate before)' \
+	  'pipeline status          where everything stands (source .venv/bin/activate before)' \
 	  'make ui                  the runs and the registered model in MLflow' \
 	  'dvc exp run -S train.epochs=3 -n short && dvc metrics diff demo short' \
 	  '                         a second run beside the first'

@@ -4,7 +4,7 @@ import argparse
 import base64
 import json
 from pathlib import Path
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -21,7 +21,9 @@ try:
         rows = json.load(answer)["predictions"]
 except HTTPError as error:
     raise SystemExit(f"{error.code}: {json.load(error)['message']}") from None
-except OSError as error:  # no such image, nobody answers
+except URLError as error:
+    raise SystemExit(f"{options.url} does not answer ({error.reason}): `make serve`?") from None
+except OSError as error:  # no such image
     raise SystemExit(str(error)) from None
 for path, row in zip(options.images, rows, strict=True):
     for found in json.loads(row["detections"]):

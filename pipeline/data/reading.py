@@ -40,7 +40,7 @@ def read_tables(description: DataDescription, rules: ValidateConfig) -> LabelTab
         raise ValueError(
             f"the data set {description.file} has {len(stopping)} mistakes itself, the first at"
             f" {first.where} ({first.message}): correct them first, or choose what happens to them"
-            " in the section validate of params.yaml (`python -m pipeline.validate` lists them)"
+            " in the section validate of params.yaml (`dvc repro validate` lists them)"
         )
     return tables
 

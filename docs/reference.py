@@ -20,6 +20,8 @@ import pipeline.cli
 import yolov2.cli
 from pipeline.params.presets import DEMO, FULL, OWN
 from pipeline.params.schema import Params
+from yolov2.config.data import ValidateConfig
+from yolov2.data.labels.rules import RULES
 
 DOCS = Path(__file__).resolve().parent
 COLUMNS = "96"
@@ -136,8 +138,19 @@ def _section(name: str, full: Any, others: tuple[Any, ...]) -> Iterator[str]:
     yield f"## {name}\n\n{_prose(type(full))}\n"
     if rows:
         yield "\n".join(["| key | value | full | own | demo |", "|---|---|---|---|---|", *rows, ""])
+    if isinstance(full, ValidateConfig):
+        yield _mistakes()
     for each in inner:
         yield from _section(*each)
+
+
+def _mistakes() -> str:
+    """What each kind of mistake in the labels is."""
+    rows = [
+        f"| `{rule.kind}` | {rule.meaning} | {'always' if rule.useless else 'with `drop`'} |"
+        for rule in RULES
+    ]
+    return "\n".join(["| kind | it is a mistake if | left out |", "|---|---|---|", *rows, ""])
 
 
 def _prose(kind: type) -> str:

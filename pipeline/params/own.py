@@ -6,7 +6,7 @@ how large the smallest boxes are, how many images there are, and whether there i
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.params.presets import OWN
 from pipeline.params.schema import Params
 from pipeline.params.timing import Timing, in_words
-from yolov2.config.data import ValidateConfig
+from yolov2.config.data import KINDS, ValidateConfig
 from yolov2.config.model import STRIDE, ModelConfig
 from yolov2.config.section import require
 from yolov2.config.train import TrainConfig
@@ -71,13 +71,12 @@ def look_at(description: DataDescription, progress: Progress | None = None) -> S
         split: tuple(paths[i] for i in _spread(len(paths)))
         for split, paths in description.images.items()
     }
-    kinds = [field.name for field in fields(ValidateConfig) if field.name != "edge_tolerance"]
-    lenient = ValidateConfig(**dict.fromkeys(kinds, "drop"))  # type: ignore[arg-type]
+    lenient = ValidateConfig(**dict.fromkeys(KINDS, "drop"))  # type: ignore[arg-type]
     tables, problems = load_tables(replace(description, images=few), lenient, progress)
     return Sample(
         images={split: len(paths) for split, paths in description.images.items()},
         tables=tables,
-        mistakes=dict(count_kinds(problems)),
+        mistakes={kind: count for kind, count in count_kinds(problems).items()},
     )
 
 

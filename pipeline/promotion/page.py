@@ -134,18 +134,5 @@ def _versions(evidence: Evidence) -> str:
     sides: list[tuple[str, Standing]] = [("challenger", evidence.challenger)]
     if evidence.champion is not None:
         sides.append(("champion", evidence.champion))
-    return table(
-        ["", "version", "AP", "AP50", "ms an image (CPU)", "MB", "classes"],
-        [
-            [
-                role,
-                str(one.number),
-                f"{one.ap:.4f}",
-                f"{one.ap50:.4f}",
-                f"{one.latency_ms:.2f}",
-                f"{one.megabytes:.1f}",
-                str(len(one.class_names)),
-            ]
-            for role, one in sides
-        ],
-    )
+    rows = [[role, *one.columns().values()] for role, one in sides]
+    return table(["", *evidence.challenger.columns()], rows)

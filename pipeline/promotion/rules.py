@@ -29,6 +29,17 @@ class Standing:
     parity: str = ""
     validation: str = ""
 
+    def columns(self) -> dict[str, str]:
+        """What the table of versions shows, by heading."""
+        return {
+            "version": str(self.number),
+            "AP": f"{self.ap:.4f}",
+            "AP50": f"{self.ap50:.4f}",
+            "ms an image (CPU)": f"{self.latency_ms:.2f}",
+            "MB": f"{self.megabytes:.1f}",
+            "classes": str(len(self.class_names)),
+        }
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:

@@ -51,7 +51,9 @@ def find_candidate(config: TrackingConfig, reference: str) -> Candidate:
     path = Path(reference)
     if path.is_file():
         return _of_file(path)
-    if path.suffix in (".pt", ".onnx", ".torchscript", ".pt2") or path.is_dir():
+    from yolov2.runtime.model_file import SUFFIXES  # needs torch
+
+    if path.suffix in SUFFIXES or path.is_dir():
         raise ValueError(f"{reference}: no such file; name a checkpoint, a version or a run")
     wanted = _VERSION.fullmatch(reference)
     if wanted:

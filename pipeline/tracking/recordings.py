@@ -137,7 +137,7 @@ def record(recording: Recording) -> str:
         artifacts=sorted(path for path in files.rglob("*") if path.is_file()),
         identity=recording.identity,
         history=recording.folder / result["history"] if result.get("history") else None,
-        tags={"recording": recording.id, "result": result["digest"]},
+        tags=result.get("tags", {}) | {"recording": recording.id, "result": result["digest"]},
     )
     recording.sent(run_id)
     return run_id

@@ -1,8 +1,9 @@
 """The rules for labels as Great Expectations, and its Data Docs.
 
 The expectations are held against the raw tables, before policies, so that the documents show
-how often a rule is broken. They are the rules of ``yolov2.data.labels.rules``, stated a second
-time in another library's terms. A kind of mistake whose policy is ``ignore`` is not looked for.
+how often a rule is broken. They are made from the table of ``yolov2.data.labels.rules``, but hold
+its conditions against the data in their own way. A kind whose policy is ``ignore`` is not looked
+for.
 """
 
 import os
@@ -12,13 +13,11 @@ from typing import Any
 import pandas as pd
 
 from pipeline.running.entry import TELEMETRY_OFF
-from yolov2.boxes import SLIVER
-from yolov2.config.data import EdgePolicy, ValidateConfig
-from yolov2.data.labels.problems import Kind
+from yolov2.config.data import EdgePolicy, Kind, ValidateConfig
+from yolov2.data.labels.conditions import Between, Condition, IsNot
 from yolov2.data.labels.raw_tables import RawTables
-from yolov2.data.labels.rules import BOX_COLUMNS, EDGES, policies
-
-LABEL_LINE, MALFORMED = "class cx cy w h", "malformed"
+from yolov2.data.labels.rules import LABEL_LINE, RULES, policies
+from yolov2.data.labels.texts import Context
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,50 +53,44 @@ class Results:
 
 def rules(config: ValidateConfig, classes: int) -> list[Rule]:
     """The rules of every kind that is not ignored, in the order of the report."""
+    policy, context = policies(config), Context(config=config, classes=classes)
+    found = []
+    for each in RULES:
+        severity = "critical" if policy[each.kind] == "error" else "warning"
+        for condition in each.wanted(context) if policy[each.kind] != "ignore" else ():
+            about = {"description": condition.text, "severity": severity}
+            built = _expectation(condition, **about, meta={"kind": each.kind})
+            rule = Rule(
+                table=each.table, kind=each.kind, policy=policy[each.kind], expectation=built
+            )
+            found.append(rule)
+    return found
+
+
+def _expectation(condition: Condition, **about: Any) -> Any:
     # first used here: importing Great Expectations takes seconds
     import great_expectations.expectations
 
     gxe: Any = great_expectations.expectations  # exports them, but not for type checkers
-    policy = policies(config)
-    found = []
-
-    def rule(table: str, kind: Kind, text: str, expectation: Any, **arguments: Any) -> None:
-        severity = "critical" if policy[kind] == "error" else "warning"
-        built = expectation(**arguments, description=text, severity=severity, meta={"kind": kind})
-        found.append(Rule(table=table, kind=kind, policy=policy[kind], expectation=built))
-
-    not_in, between = gxe.ExpectColumnValuesToNotBeInSet, gxe.ExpectColumnValuesToBeBetween
-    text = "Every image that is named exists"
-    rule("images", "missing_image", text, not_in, column="status", value_set=["missing"])
-    text = "Every image can be decoded to its end"
-    rule("images", "unreadable_image", text, not_in, column="status", value_set=["unreadable"])
-    text = f"Every line is: {LABEL_LINE}, in finite numbers"
-    rule("lines", "malformed_line", text, not_in, column="form", value_set=[MALFORMED])
-    text, last = f"The class is one of 0 to {classes - 1}", classes - 1
-    kind: Kind = "class_out_of_range"
-    rule("boxes", kind, text, between, column="class_id", min_value=0, max_value=last)
-    low, high = -config.edge_tolerance, 1 + config.edge_tolerance
-    for edge in EDGES:
-        text = f"The {edge} edge is inside the image"
-        rule("boxes", "outside_image", text, between, column=edge, min_value=low, max_value=high)
-    for column, axis in (("cx", "across"), ("cy", "down")):
-        text = f"The middle is inside the image ({axis})"
-        rule("boxes", "outside_image", text, between, column=column, min_value=0, max_value=1)
-    for column, name in (("canvas_w", "width"), ("canvas_h", "height")):
-        text = f"The {name} is at least {SLIVER:g} of the image's longer side"
-        rule("boxes", "zero_size", text, between, column=column, min_value=SLIVER)
-    text = "No box stands twice in a label file"
-    rule("boxes", "duplicate", text, gxe.ExpectCompoundColumnsToBeUnique, column_list=BOX_COLUMNS)
-    return [rule for rule in found if rule.policy != "ignore"]
+    if isinstance(condition, Between):
+        bounds = {"min_value": condition.low, "max_value": condition.high}
+        given = {name: bound for name, bound in bounds.items() if bound is not None}
+        return gxe.ExpectColumnValuesToBeBetween(column=condition.column, **given, **about)
+    if isinstance(condition, IsNot):
+        return gxe.ExpectColumnValuesToNotBeInSet(
+            column=condition.column, value_set=[condition.value], **about
+        )
+    return gxe.ExpectCompoundColumnsToBeUnique(column_list=list(condition.columns), **about)
 
 
 def judged_tables(raw: RawTables) -> dict[str, pd.DataFrame]:
     """The tables that the rules speak of, by name: ``images``, ``lines`` and ``boxes``."""
     rows = [row for row, _ in raw.bad_lines]
+    forms = [bad.form for _, bad in raw.bad_lines]
     lines = pd.DataFrame(
         {
             "row": [*raw.boxes["row"], *rows],
-            "form": [LABEL_LINE] * len(raw.boxes) + [MALFORMED] * len(rows),
+            "form": [LABEL_LINE] * len(raw.boxes) + forms,
         }
     )
     return {"images": raw.images, "lines": lines, "boxes": raw.boxes}

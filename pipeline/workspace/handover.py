@@ -39,11 +39,12 @@ class Handover:
         metrics: Mapping[str, float | None],
         digest: str,
         files: Iterable[Path],
+        tags: Mapping[str, str] | None = None,
     ) -> None:
         """Hand over the result, and wait until MLflow has it, as long as that goes.
 
         ``training`` is the content of ``training.json``, ``digest`` the sha256 of the output by
-        which the result is known again.
+        which the result is known again, ``tags`` what its run is to be found by besides.
         """
         placed = {path.relative_to(paths.REPORTS).as_posix(): path for path in files}
         if paths.HISTORY.exists():
@@ -51,6 +52,7 @@ class Handover:
         result = {
             "training": dict(training),
             "metrics": dict(metrics),
+            "tags": dict(tags or {}),
             "digest": digest,
             "history": paths.HISTORY.name if paths.HISTORY.exists() else None,
         }

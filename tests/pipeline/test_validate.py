@@ -19,10 +19,10 @@ from pipeline.validation.data_docs import make_self_contained
 from pipeline.validation.expectations import run_expectations
 from tests.datasets import picture, write_dataset
 from yolov2 import cli
-from yolov2.config.data import DataConfig, EdgePolicy, ValidateConfig
+from yolov2.config.data import KINDS, DataConfig, EdgePolicy, Kind, ValidateConfig
 from yolov2.data.description import read_description
 from yolov2.data.labels.checks import judge
-from yolov2.data.labels.problems import KINDS, DataError, Kind
+from yolov2.data.labels.problems import DataError
 from yolov2.data.labels.raw_tables import read_raw_tables
 from yolov2.data.table import LabelTables
 

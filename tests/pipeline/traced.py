@@ -49,7 +49,13 @@ def main() -> None:
     figures = {"AP": 0.5, "AP50": 0.75}
     with Handover.of(stage, own) as handover:
         write_json(result, **figures, seed=own["evaluate"]["seed"])
-        handover.done(training=training, metrics=figures, digest=sha256(result), files=[result])
+        handover.done(
+            training=training,
+            metrics=figures,
+            digest=sha256(result),
+            files=[result],
+            tags={"seed.seen": str(own["evaluate"]["seed"])},
+        )
 
 
 def _train(settings: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from yolov2.commands.options import section_from
 from yolov2.commands.progress import announce, counter
-from yolov2.config.data import ValidateConfig
+from yolov2.config.data import ValidateConfig, policies_of
 from yolov2.data.description import read_description
 from yolov2.data.labels.checks import judge
 from yolov2.data.labels.problems import Problem, count_kinds, errors, format_notes, format_problems
@@ -60,7 +60,7 @@ def load_data(args: argparse.Namespace) -> Data:
 def advice(problems: Sequence[Problem]) -> str:
     """How to go on in spite of ``problems``."""
     options = " ".join(
-        f"--{kind.replace('_', '-')} {'clip' if kind == 'outside_image' else 'drop'}"
+        f"--{kind.replace('_', '-')} {'clip' if 'clip' in policies_of(kind) else 'drop'}"
         for kind in count_kinds(problems)
     )
     return f"Correct them, or decide what is to be done, for example: {options}"

@@ -54,8 +54,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--weights",
         required=True,
         metavar="FILE",
-        help="a checkpoint (.pt), an exported graph (.onnx, .torchscript, .pt2), or an address"
-        " such as models:/yolov2@champion",
+        help="a checkpoint (.pt), an exported graph (model.onnx and others), or an address such"
+        " as models:/yolov2@champion",
     )
     _add_inputs(parser.add_argument_group("what to look at"))
     _add_outputs(parser.add_argument_group("what to write"))

@@ -3,11 +3,11 @@
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from yolov2.commands.options import add_data, add_section, section_from
 from yolov2.config.evaluate import EvaluateConfig
-from yolov2.config.export import ExportConfig
+from yolov2.config.export import CALIBRATED, ExportConfig, FormatName
 from yolov2.config.section import require
 
 if TYPE_CHECKING:
@@ -20,15 +20,15 @@ inside. Each file is run again before it gets its name: on real images it must g
 checkpoint's boxes and scores, and on a split of a data set its average precision. If one fails, no
 file is kept; what an earlier export left in the folder is replaced in any case.
 """
-EXAMPLE = """\
+EXAMPLE = f"""\
 example:
   yolov2 export --weights runs/train/best.pt --data my/data.yaml --split val
   yolov2 export --weights runs/train/best.pt --source my/images/val    # AP is not measured
   yolov2 export --weights models:/yolov2@champion --data my/data.yaml --formats pt2
 
-formats: onnx, onnx-raw (before decoding), onnx-nms (finished detections), onnx-fp16, onnx-int8,
-torchscript, pt2, pt2-bf16. All take images (batch, 3, height, width), RGB in [0, 1], letterboxed,
-sides multiples of 32. Without a data set there is no onnx-int8.
+formats: {", ".join(get_args(FormatName))}
+(raw: before decoding; nms: finished detections). All take images (batch, 3, height, width), RGB in
+[0, 1], letterboxed, sides multiples of 32. Without a data set there is no {", ".join(CALIBRATED)}.
 """
 
 
@@ -84,9 +84,10 @@ def run(args: argparse.Namespace) -> int:
         bool(args.data) != bool(args.source),
         "give --data (a data set, to measure the average precision) or --source (images)",
     )
-    without_int8 = bool(args.source) and config.formats == ExportConfig().formats
-    if without_int8:
-        left = tuple(name for name in config.formats if name != "onnx-int8")
+    uncalibrated: tuple[str, ...] = ()
+    if args.source and config.formats == ExportConfig().formats:
+        uncalibrated = tuple(name for name in config.formats if name in CALIBRATED)
+        left = tuple(name for name in config.formats if name not in CALIBRATED)
         config = replace(config, formats=left)
 
     from yolov2.runtime.address import resolve
@@ -95,8 +96,8 @@ def run(args: argparse.Namespace) -> int:
     evidence = _evidence(args, checkpoint, config)
     folder = Path(args.output_dir)
     _export(checkpoint, folder, evidence, config)
-    if without_int8:
-        print("onnx-int8 was left out: it is calibrated on, and proven by, a data set (--data)")
+    for name in uncalibrated:
+        print(f"{name} was left out: it is calibrated on, and proven by, a data set (--data)")
     if config.conf_threshold == "best_f1" and not evidence.thresholds:
         print(
             "no thresholds.json: the files detect at 0.5 (`yolov2 evaluate --split val` makes one)"

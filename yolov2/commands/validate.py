@@ -6,9 +6,8 @@ from yolov2.commands.options import add_data
 
 SUMMARY = "check images and labels of a data set"
 DESCRIPTION = """\
-The checks that the pipeline makes before training, with the same policies: unreadable and
-missing images, malformed lines, unknown classes, boxes outside the image, boxes without area,
-duplicates. Each mistake is a line: file:line, value, what is wrong, what to do.
+The checks that the pipeline makes before training, with the same policies, one for each kind
+of mistake (below). Each mistake is a line: file:line, value, what is wrong, what to do.
 """
 EXAMPLE = """\
 example:

@@ -2,14 +2,24 @@
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import Literal
+from typing import Literal, get_args, get_type_hints
 
 from yolov2.config.section import Section, require, require_between
 
 Policy = Literal["error", "warn", "drop", "ignore"]
-
-
 EdgePolicy = Literal["error", "warn", "drop", "clip", "ignore"]
+
+Kind = Literal[
+    "missing_image",
+    "unreadable_image",
+    "malformed_line",
+    "class_out_of_range",
+    "outside_image",
+    "zero_size",
+    "duplicate",
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""Every kind of mistake, in the order of reports; its rule is in ``yolov2.data.labels.rules``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +59,11 @@ class ValidateConfig(Section):
 
     def __post_init__(self) -> None:
         require_between("edge_tolerance", self.edge_tolerance, 0.0, 0.1)
+
+
+def policies_of(kind: Kind) -> tuple[EdgePolicy, ...]:
+    """The policies that a kind of mistake may have."""
+    return get_args(get_type_hints(ValidateConfig)[kind])
 
 
 @dataclass(frozen=True, kw_only=True)

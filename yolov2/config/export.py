@@ -15,6 +15,8 @@ FormatName = Literal[
     "pt2",
     "pt2-bf16",
 ]
+CALIBRATED: tuple[FormatName, ...] = ("onnx-int8",)
+"""Formats that are calibrated on training images, and proven by nothing but their AP."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import torch
 
-from yolov2.config.export import ExportConfig
+from yolov2.config.export import CALIBRATED, ExportConfig
 from yolov2.config.section import require
 from yolov2.data.images.reading import letterbox_image, network_input, read_image
 from yolov2.evaluation.evaluate import require_classes
 from yolov2.export.accuracy import require_kept, score_model, score_suppressing
 from yolov2.export.evidence import Evidence, with_thresholds
-from yolov2.export.formats import FORMATS, NEEDS_DATA, Format
+from yolov2.export.formats import FORMATS, Format
 from yolov2.export.proof import Difference, median_latency_ms, prove, prove_suppression
 from yolov2.export.source import Source
 from yolov2.export.suppression import open_suppressing
@@ -74,7 +74,7 @@ def export_checkpoint(
         ValueError: no checkpoint, an image that cannot be read, or a format that cannot be
             proven with this evidence.
     """
-    for name in NEEDS_DATA:
+    for name in CALIBRATED:
         require(
             name not in config.formats or bool(evidence.annotated and evidence.calibration),
             f"{name} is calibrated on training images and proven by its average precision, which"

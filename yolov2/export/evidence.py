@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from yolov2.config.evaluate import EvaluateConfig
-from yolov2.config.export import ExportConfig
+from yolov2.config.export import CALIBRATED, ExportConfig
 from yolov2.config.section import require
 from yolov2.data.table import LabelTables, digest
 from yolov2.evaluation.annotated import AnnotatedImages, annotated_images
@@ -43,7 +43,8 @@ def evidence_of(
     Raises:
         ValueError: the data set lacks a split that is needed, or objects in it.
     """
-    split, calibrated = evaluation.split, "onnx-int8" in config.formats
+    split = evaluation.split
+    calibrated = any(name in CALIBRATED for name in config.formats)
     chosen = spread(tables, "train", config.calibration_images) if calibrated else []
     return Evidence(
         images=[root / name for name in spread(tables, split, config.images)],

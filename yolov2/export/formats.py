@@ -8,14 +8,17 @@ import torch
 
 from yolov2.config.export import FormatName
 from yolov2.export.onnx_graph import OPSET, to_onnx, write_onnx
+from yolov2.export.proof import FP32, Precision
 from yolov2.export.quantise import quantise
 from yolov2.export.source import Source
 from yolov2.export.suppression import with_suppression
 from yolov2.export.torch_graph import write_pt2, write_torchscript
-from yolov2.runtime.manifest import Manifest, Precision, Variant
+from yolov2.runtime.manifest import Manifest, Variant
 
-NEEDS_DATA = ("onnx-int8",)
-"""Formats that are calibrated on training images, and proven by nothing but their AP."""
+FP16 = Precision(name="fp16", rounding=(4.0, 0.05))
+BF16 = Precision(name="bf16", rounding=(16.0, 0.25))
+INT8 = Precision(name="int8")
+"""Nothing is promised for a single box."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,13 +28,13 @@ class Format:
     name: FormatName
     file: str
     write: Callable[[Source, Manifest, Path], None]
-    precision: Precision = "fp32"
+    precision: Precision = FP32
     variant: Variant = "decoded"
     opset: int | None = None
 
     def describe(self, manifest: Manifest) -> Manifest:
         """What a file of this kind says about itself."""
-        return replace(manifest, precision=self.precision, variant=self.variant)
+        return replace(manifest, precision=self.precision.name, variant=self.variant)
 
 
 def _onnx(source: Source, manifest: Manifest, path: Path) -> None:
@@ -76,18 +79,18 @@ FORMATS: dict[FormatName, Format] = {
             name="onnx-fp16",
             file="model.fp16.onnx",
             write=_onnx_fp16,
-            precision="fp16",
+            precision=FP16,
             opset=OPSET,
         ),
         Format(
             name="onnx-int8",
             file="model.int8.onnx",
             write=_onnx_int8,
-            precision="int8",
+            precision=INT8,
             opset=OPSET,
         ),
         Format(name="torchscript", file="model.torchscript", write=_torchscript),
         Format(name="pt2", file="model.pt2", write=_pt2),
-        Format(name="pt2-bf16", file="model.bf16.pt2", write=_pt2_bf16, precision="bf16"),
+        Format(name="pt2-bf16", file="model.bf16.pt2", write=_pt2_bf16, precision=BF16),
     )
 }

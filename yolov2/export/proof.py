@@ -16,16 +16,26 @@ from yolov2.detection.postprocess import postprocess
 from yolov2.export.onnx_graph import ExportError
 from yolov2.export.suppression import SuppressingGraph
 from yolov2.runtime.graphs import Images, Predictions, Run
-from yolov2.runtime.manifest import Precision
-
-ROUNDED: dict[Precision, tuple[float, float]] = {"fp16": (4.0, 0.05), "bf16": (16.0, 0.25)}
-"""Pixels that rounding may cost a box of ``CERTAIN`` score or more, and what it may cost a score.
-Of int8 nothing is promised for a single box: its average precision decides."""
 
 CERTAIN = 0.25
 SUPPRESSION_SCORE, SUPPRESSION_IOU, SUPPRESSION_MOST = 0.05, 0.45, 300
 ROUNDED_OVERLAPS = 0.01
 """Share of detections that may differ: ONNX suppresses in float32, we in float64."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Precision:
+    """A number format, and what its rounding may cost.
+
+    ``rounding`` is in pixels of a box of ``CERTAIN`` score or more, and of a score; ``None``:
+    nothing but what the settings allow. Without bounds the average precision alone decides.
+    """
+
+    name: str
+    rounding: tuple[float, float] | None = (np.inf, np.inf)
+
+
+FP32 = Precision(name="fp32", rounding=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +58,7 @@ def prove(
     reference: Run,
     images: Images,
     config: ExportConfig,
-    precision: Precision = "fp32",
+    precision: Precision = FP32,
 ) -> Difference:
     """Run ``run`` and ``reference`` on one image and on all ``images`` (B, 3, S, S) in a batch.
 
@@ -67,8 +77,7 @@ def prove(
         box=max(difference.box for difference in differences),
         score=max(difference.score for difference in differences),
     )
-    exact = (config.box_tolerance, config.score_tolerance)
-    box, score = exact if precision == "fp32" else ROUNDED.get(precision, (np.inf, np.inf))
+    box, score = precision.rounding or (config.box_tolerance, config.score_tolerance)
     _require_within(name, "box coordinates", worst.box, box, " pixels")
     _require_within(name, "scores", worst.score, score, "")
     return worst
@@ -166,10 +175,10 @@ def _difference(
             f"{name}: PyTorch's own predictions hold NaN or infinite values: the weights of the"
             " checkpoint are broken, most likely by a diverged training"
         )
-    require_finite(name, found, precision)
+    require_finite(name, found, precision.name)
     boxes = np.abs(_corners(found, side) - _corners(wanted, side))  # (B, N, 4)
     scores = np.abs(found[..., 4:] - wanted[..., 4:])  # (B, N, 1+C)
-    if precision == "fp32":
+    if precision.rounding is None:
         return Difference(box=float(boxes.max()), score=float(scores.max()))
     best = _class_scores(wanted).max(axis=-1)  # (B, N)
     certain = (best >= CERTAIN) | (best == best.max(axis=1, keepdims=True))  # one an image or more
@@ -183,13 +192,13 @@ def _difference(
     )
 
 
-def require_finite(name: str, found: Predictions, precision: Precision) -> None:
+def require_finite(name: str, found: Predictions, precision: str) -> None:
     """Raise ``ExportError`` if the predictions (B, N, 5+C) of ``name`` are not all numbers."""
     strange = int(np.sum(~np.isfinite(found)))
     if strange:
         reason = (
             "the exported graph does not compute what was trained"
-            if precision == "fp32"
+            if precision == FP32.name
             else f"the activations of this network do not fit into {precision}, leave the format"
             " out of export.formats"
         )

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from yolov2.network.decode import decode
+from yolov2.network.device import resolve_device
 from yolov2.runtime.archive import first_line, require_whole_archive, short
 from yolov2.runtime.contents import (
     ForeignContentError,
@@ -46,6 +47,10 @@ class Artefact:
     run: Run
     manifest: Manifest
     device: torch.device = CPU
+
+
+Opener = Callable[[Path, str], Artefact]
+"""Opens a file on a device by its name; ``auto``: the best that can run it."""
 
 
 def open_onnx(path: Path, device: torch.device = CPU) -> Artefact:
@@ -134,6 +139,33 @@ def open_pt2(path: Path) -> Artefact:
     with _one_line(path, what), _quiet("torch.export"):
         module = torch.export.load(path).module(check_guards=False)
     return Artefact(run=run_module(module), manifest=manifest)
+
+
+def _onnx_on(path: Path, device: str) -> Artefact:
+    where = resolve_device(device)
+    if device == "auto" and where.type == "cuda" and not has_cuda():
+        where = CPU
+    return open_onnx(path, where)
+
+
+def _for_cpu(open_graph: Callable[[Path], Artefact]) -> Opener:
+    def opener(path: Path, device: str) -> Artefact:
+        if device != "auto" and resolve_device(device).type != "cpu":
+            raise ValueError(
+                f"{path} was exported for the CPU: on '{device}' use the checkpoint (.pt) or an"
+                " .onnx"
+            )
+        return open_graph(path)
+
+    return opener
+
+
+GRAPHS: dict[str, Opener] = {
+    ".onnx": _onnx_on,
+    ".torchscript": _for_cpu(open_torchscript),
+    ".pt2": _for_cpu(open_pt2),
+}
+"""What opens an exported graph, by the suffix of its file; the best choice first."""
 
 
 def run_module(network: nn.Module) -> Run:

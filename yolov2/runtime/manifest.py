@@ -22,7 +22,6 @@ INPUT = "images"
 OUTPUT = "predictions"
 DETECTIONS = "detections"
 
-Precision = Literal["fp32", "fp16", "bf16", "int8"]
 Variant = Literal["raw", "decoded", "nms"]
 
 BOX = "cx, cy, w, h in pixels of the canvas, objectness, class probabilities"
@@ -46,7 +45,8 @@ class Manifest:
     canvas in pixels, and with ``dynamic_size`` any multiple of 32 works as well. The thresholds
     are those to detect with unless others are asked for: ``class_thresholds`` holds one a class,
     or nothing, and then ``conf_threshold`` is that of all. ``data_digest`` is that of the
-    training data's table, empty if unknown.
+    training data's table, empty if unknown. ``precision`` names the number format that the
+    graph computes in, of ``yolov2.export.formats``.
     """
 
     class_names: tuple[str, ...]
@@ -55,7 +55,7 @@ class Manifest:
     conf_threshold: float
     nms_threshold: float
     class_thresholds: tuple[float, ...] = ()
-    precision: Precision = "fp32"
+    precision: str = "fp32"
     variant: Variant = "decoded"
     dynamic_size: bool = True
     data_digest: str = ""
@@ -136,7 +136,7 @@ class Manifest:
                 conf_threshold=float(thresholds["confidence"]),
                 nms_threshold=float(thresholds["nms"]),
                 class_thresholds=tuple(float(each) for each in thresholds.get("classes", ())),
-                precision=content.get("precision", "fp32"),
+                precision=str(content.get("precision", "fp32")),
                 variant=content.get("variant", "decoded"),
                 dynamic_size=bool(content.get("dynamic_size", False)),
                 data_digest=str(content.get("data_digest", "")),

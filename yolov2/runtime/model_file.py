@@ -15,14 +15,15 @@ from yolov2.network.decode import DecodedYOLOv2
 from yolov2.network.device import has_bfloat16, resolve_device
 from yolov2.network.inference import InferenceYOLOv2
 from yolov2.runtime.address import resolve
-from yolov2.runtime.graphs import Artefact, open_onnx, open_pt2, open_torchscript
+from yolov2.runtime.graphs import GRAPHS
 from yolov2.runtime.manifest import Manifest
-from yolov2.runtime.session import has_cuda
 from yolov2.runtime.thresholds import CONF_THRESHOLD
 
 NMS_THRESHOLD = 0.5
 
-SUFFIXES = (".onnx", ".pt", ".torchscript", ".pt2")
+CHECKPOINT = ".pt"
+_first, *_others = GRAPHS
+SUFFIXES = (_first, CHECKPOINT, *_others)
 """What can be opened; where an address offers several, the first of them."""
 
 
@@ -45,7 +46,7 @@ class OpenedModel:
 def open_model(weights: str | Path, device: str = "auto", *, half: bool = False) -> OpenedModel:
     """The model of a file, or of an address such as ``models:/yolov2@champion``.
 
-    A file is a checkpoint (``.pt``) or an exported graph (``.onnx``, ``.torchscript``, ``.pt2``).
+    A file is a checkpoint (``.pt``) or an exported graph (a suffix of ``GRAPHS``).
     ``device`` ``auto`` is a CUDA card where file and installation allow it. ``half`` computes a
     checkpoint in float16 on a card and in bfloat16 on a processor that has it.
 
@@ -53,19 +54,19 @@ def open_model(weights: str | Path, device: str = "auto", *, half: bool = False)
         ValueError: no such file, address or device, the file is no detector of ours, or it
             cannot be computed as asked for.
     """
-    path = resolve(weights, prefer=(".pt", *SUFFIXES) if half else SUFFIXES)
+    path = resolve(weights, prefer=(CHECKPOINT, *SUFFIXES) if half else SUFFIXES)
     if not path.is_file():
         raise ValueError(f"no model at {path}: give {', '.join(SUFFIXES)} or models:/name@alias")
     if path.suffix not in SUFFIXES:
         raise ValueError(f"{path} is no model file: its name must end in {', '.join(SUFFIXES)}")
-    if path.suffix == ".pt":
+    if path.suffix == CHECKPOINT:
         return _open_checkpoint(path, resolve_device(device), half=half)
     if half:
         raise ValueError(
             f"{path} computes in the type that it was exported with: leave out --half, or give"
             " the checkpoint (.pt)"
         )
-    artefact = _open_graph(path, device)
+    artefact = GRAPHS[path.suffix](path, device)
     run, where = artefact.run, artefact.device
     return OpenedModel(
         path=path,
@@ -97,19 +98,6 @@ def _half_type(device: torch.device) -> torch.dtype:
             " it would be slower than without; leave it out, or use an exported model.int8.onnx"
         )
     return torch.bfloat16
-
-
-def _open_graph(path: Path, device: str) -> Artefact:
-    if path.suffix == ".onnx":
-        where = resolve_device(device)
-        if device == "auto" and where.type == "cuda" and not has_cuda():
-            where = torch.device("cpu")
-        return open_onnx(path, where)
-    if device != "auto" and resolve_device(device).type != "cpu":
-        raise ValueError(
-            f"{path} was exported for the CPU: on '{device}' use the checkpoint (.pt) or an .onnx"
-        )
-    return open_torchscript(path) if path.suffix == ".torchscript" else open_pt2(path)
 
 
 def describe(detector: TrainedDetector) -> Manifest:

@@ -106,6 +106,12 @@ def test_decision_is_a_page_and_a_run(registry: Registry) -> None:
     assert (content["verdict"], content["promote"]) == ("refused", False)
     assert [rule["name"] for rule in content["rules"] if not rule["passed"]] == ["AP difference"]
     assert "no difference shown" in (folder / "promotion.html").read_text()
+    versions = (folder / "promotion.md").read_text().partition("## Versions")[2].split("\n")
+    assert versions[2] == "|  | version | AP | AP50 | ms an image (CPU) | MB | classes |"
+    assert versions[4:6] == [
+        "| challenger | 2 | 0.5600 | 0.8500 | 10.00 | 20.0 | 2 |",
+        "| champion | 1 | 0.5000 | 0.8000 | 10.00 | 20.0 | 2 |",
+    ]
     newest = runs(open_store(), "promote")[-1]
     assert newest.data.tags["promotion.verdict"] == "refused"
     assert newest.data.metrics["promotion/AP_difference"] == pytest.approx(0.06)

@@ -115,6 +115,7 @@ def test_cache_back_and_forth_and_another_machine(project: Path, empty_store: Pa
         f"[{train.info.run_name}](#/experiments/1/runs/{train.info.run_id}), taken from"
         in (tags["mlflow.note.content"])
     )
+    assert tags["seed.seen"] == "7"
     assert evaluation.info.run_name == f"evaluate-seed=7-{tags['dvc.key'][:8]}"
 
     write_params(project, train__lr=0.5, evaluate__seed=7)

@@ -5,6 +5,7 @@ import json
 import os
 import zipfile
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import onnx
@@ -13,16 +14,16 @@ import pytest
 import torch
 from torch import nn
 
-from yolov2.config.export import ExportConfig
-from yolov2.export.formats import FORMATS
+from yolov2.config.export import CALIBRATED, ExportConfig, FormatName
+from yolov2.export.formats import BF16, FORMATS, FP16, INT8
 from yolov2.export.onnx_graph import ExportError
-from yolov2.export.proof import prove
+from yolov2.export.proof import FP32, prove
 from yolov2.export.source import Source
 from yolov2.network.decode import DecodedYOLOv2
 from yolov2.network.yolov2 import YOLOv2
-from yolov2.runtime.graphs import open_onnx, open_pt2, open_torchscript, run_module
+from yolov2.runtime.graphs import GRAPHS, open_onnx, open_pt2, open_torchscript, run_module
 from yolov2.runtime.manifest import Manifest
-from yolov2.runtime.model_file import open_model
+from yolov2.runtime.model_file import SUFFIXES, open_model
 
 SIDE, CLASSES = 96, ("red", "größe", "🚗")
 ANCHORS = ((0.75, 1.5), (2.25, 1.25))
@@ -273,10 +274,17 @@ def test_two_batch_sizes_are_tried(given, tried):
     assert sizes == tried
 
 
+def test_every_format_can_be_written_and_opened():
+    assert set(FORMATS) == set(get_args(FormatName))
+    assert set(CALIBRATED) <= set(FORMATS)
+    assert {Path(kind.file).suffix for kind in FORMATS.values()} == set(GRAPHS)
+    assert set(SUFFIXES) == {*GRAPHS, ".pt"}
+
+
 NAN, INF = np.float32("nan"), np.float32("inf")
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16", "int8"])
+@pytest.mark.parametrize("precision", [FP32, FP16, BF16, INT8])
 @pytest.mark.parametrize("value", [NAN, INF])
 def test_a_file_that_gives_no_numbers_is_no_proof(precision, value):
     """One value of a box whose score of 0.01 no comparison of certain boxes looks at."""
@@ -294,19 +302,19 @@ def test_a_file_that_gives_no_numbers_is_no_proof(precision, value):
         "x.onnx: 1 of 28 numbers that it predicts are NaN or infinite where PyTorch's are not: "
         + (
             "the exported graph does not compute what was trained"
-            if precision == "fp32"
-            else f"the activations of this network do not fit into {precision}, leave the format"
-            " out of export.formats"
+            if precision == FP32
+            else f"the activations of this network do not fit into {precision.name}, leave the"
+            " format out of export.formats"
         )
     )
 
 
 def test_a_checkpoint_that_gives_no_numbers_proves_nothing():
     with pytest.raises(ExportError, match=r"^x: PyTorch's own predictions hold NaN or infinite"):
-        prove("x", constant(NAN, 0.5), constant(NAN, 0.5), random_images(2), ExportConfig(), "fp16")
+        prove("x", constant(NAN, 0.5), constant(NAN, 0.5), random_images(2), ExportConfig(), FP16)
 
 
-@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+@pytest.mark.parametrize("precision", [FP16, BF16])
 def test_rounded_scores_are_compared_where_no_box_is_certain(precision):
     images, config = random_images(2), ExportConfig()
     with pytest.raises(ExportError, match=r"^x: scores differ from PyTorch by up to 0\.3"):

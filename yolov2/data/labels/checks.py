@@ -5,12 +5,14 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from yolov2.config.data import ValidateConfig
+from yolov2.config.data import Kind, ValidateConfig
 from yolov2.data.description import DataDescription
+from yolov2.data.labels.conditions import BoolArray
 from yolov2.data.labels.findings import find_problems
-from yolov2.data.labels.problems import Kind, Problem, errors
+from yolov2.data.labels.problems import Problem, errors
 from yolov2.data.labels.raw_tables import Progress, RawTables, read_raw_tables
-from yolov2.data.labels.rules import BoolArray, box_faults, clipped, left_out
+from yolov2.data.labels.rules import clipped, faults, left_out
+from yolov2.data.labels.texts import Context
 from yolov2.data.table import LabelTables
 
 
@@ -33,8 +35,9 @@ def judge(raw: RawTables, config: ValidateConfig) -> tuple[LabelTables, list[Pro
     Raises:
         ValueError: no image of a split can be read, and the policies let that pass.
     """
-    faults = box_faults(raw.boxes, len(raw.class_names), config.edge_tolerance)
-    tables, problems = _apply(raw, faults, config), find_problems(raw, faults, config)
+    context = Context(config=config, classes=len(raw.class_names))
+    broken = faults("boxes", raw.boxes, context)
+    tables, problems = _apply(raw, broken, config), find_problems(raw, broken, context)
     if not errors(problems):
         _refuse_lost_splits(raw, tables)
     return tables, problems
@@ -50,13 +53,13 @@ def _refuse_lost_splits(raw: RawTables, tables: LabelTables) -> None:
             )
 
 
-def _apply(raw: RawTables, faults: Mapping[Kind, BoolArray], config: ValidateConfig) -> LabelTables:
+def _apply(raw: RawTables, broken: Mapping[Kind, BoolArray], config: ValidateConfig) -> LabelTables:
     usable = (raw.images["status"] == "ok").to_numpy()
-    kept = ~left_out(raw.boxes, faults, config) & usable[raw.boxes["row"].to_numpy()]
+    kept = ~left_out(raw.boxes, broken, config) & usable[raw.boxes["row"].to_numpy()]
     boxes = raw.boxes[kept]
     numbers = boxes[["cx", "cy", "w", "h"]].to_numpy(copy=True)  # (N, 4)
     if config.outside_image == "clip":
-        cut = faults["outside_image"][kept]
+        cut = broken["outside_image"][kept]
         numbers[cut] = clipped(boxes)[cut]
     image_ids = np.cumsum(usable) - 1  # of each raw row, where it is usable
     rows = boxes["row"].to_numpy()

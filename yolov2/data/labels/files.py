@@ -11,6 +11,8 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
+MALFORMED = "malformed"
+"""Form of a line that does not tell a class and a box."""
 COLUMNS = ("class", "cx", "cy", "w", "h")
 GREATEST_CLASS = 2**31 - 1
 """Class numbers beyond are read as this one: far out of the range of any data set."""
@@ -27,12 +29,16 @@ _IS_NUMBER = re.compile(_NUMBER, flags=re.ASCII)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BadLine:
-    """A line (1-based; ``None``: the whole file) that is no label, and what to do about it."""
+    """A line (1-based; ``None``: the whole file) that is no label, and what to do about it.
+
+    ``form`` tells kinds of bad lines apart, see ``rules``.
+    """
 
     line: int | None
     value: str
     message: str
     advice: str
+    form: str = MALFORMED
 
 
 def parse_labels(data: bytes) -> tuple[NDArray[np.float64], list[BadLine]]:

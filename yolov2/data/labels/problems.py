@@ -3,29 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from yolov2.config.data import EdgePolicy
-
-Kind = Literal[
-    "missing_image",
-    "unreadable_image",
-    "malformed_line",
-    "class_out_of_range",
-    "outside_image",
-    "zero_size",
-    "duplicate",
-]
-KINDS: tuple[Kind, ...] = (
-    "missing_image",
-    "unreadable_image",
-    "malformed_line",
-    "class_out_of_range",
-    "outside_image",
-    "zero_size",
-    "duplicate",
-)
-"""Every kind of problem, in the order of reports."""
+from yolov2.config.data import KINDS, EdgePolicy, Kind, policies_of
 
 VALUE_LIMIT = 48
 """Characters of a value that a table shows."""
@@ -64,7 +43,7 @@ class DataError(ValueError):
         stopping = errors(problems)
         kinds = Counter(problem.kind for problem in stopping)
         listing = ", ".join(f"{kinds[kind]} {kind}" for kind in KINDS if kinds[kind])
-        clips = stopping[0].kind == "outside_image"
+        clips = "clip" in policies_of(stopping[0].kind)
         super().__init__(
             f"the data has mistakes ({listing}):\n{format_problems(stopping, report=report)}\n"
             "Correct them, or choose what happens to them in the section validate of params.yaml"
@@ -77,7 +56,7 @@ def errors(problems: Sequence[Problem]) -> list[Problem]:
     return [problem for problem in problems if problem.policy == "error"]
 
 
-def count_kinds(problems: Sequence[Problem]) -> dict[str, int]:
+def count_kinds(problems: Sequence[Problem]) -> dict[Kind, int]:
     """How many problems there are of each kind that occurs, in the order of ``KINDS``."""
     counts = Counter(problem.kind for problem in problems)
     return {kind: counts[kind] for kind in KINDS if counts[kind]}

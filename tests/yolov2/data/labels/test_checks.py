@@ -2,18 +2,26 @@ import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import get_args, get_type_hints
 
 import pytest
 
 from tests.datasets import picture, write_dataset
-from yolov2.config.data import AnchorsConfig, Policy, ValidateConfig
+from yolov2.config.data import (
+    KINDS,
+    AnchorsConfig,
+    EdgePolicy,
+    Kind,
+    Policy,
+    ValidateConfig,
+    policies_of,
+)
 from yolov2.data.anchors import choose_anchors
 from yolov2.data.description import read_description
 from yolov2.data.images.reading import NO_FORMAT
 from yolov2.data.labels.checks import load_tables
-from yolov2.data.labels.problems import KINDS, DataError, Kind, Problem, errors, format_problems
-from yolov2.data.labels.rules import policies
+from yolov2.data.labels.problems import DataError, Problem, errors, format_problems
+from yolov2.data.labels.rules import RULES, policies
 from yolov2.data.table import LabelTables, describe
 
 GOOD = "0 0.5 0.5 0.25 0.5\n"
@@ -451,6 +459,15 @@ def test_progress_counts_every_image(tmp_path: Path) -> None:
 
 def test_policies_cover_every_kind() -> None:
     assert list(policies(ValidateConfig())) == list(KINDS)
+
+
+def test_the_table_of_rules_is_complete() -> None:
+    assert [rule.kind for rule in RULES] == list(KINDS)
+    hints = get_type_hints(ValidateConfig).items()
+    with_policy = {name for name, hint in hints if hint in (Policy, EdgePolicy)}
+    assert with_policy == set(KINDS)
+    assert {"error", "warn", "drop", "ignore"} <= set(policies_of("zero_size"))
+    assert [kind for kind in KINDS if "clip" in policies_of(kind)] == ["outside_image"]
 
 
 def test_long_lists_are_cut_and_values_made_safe() -> None:

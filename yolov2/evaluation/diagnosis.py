@@ -1,4 +1,4 @@
-"""What is wrong with a detector, and what may be wrong with the labels; computed by hotcoco.
+"""What is wrong with a detector, and what may be wrong with the labels; matched by hotcoco.
 
 * Error types: what would be gained in AP50 if all errors of one type were mended (TIDE: D. Bolya
   et al., "TIDE: A General Toolbox for Identifying Object Detection Errors", ECCV 2020).
@@ -10,7 +10,7 @@ Letters of the shapes: N boxes of all images.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,12 +19,13 @@ import pandas as pd
 from yolov2.boxes import FloatArray
 from yolov2.detection.detections import Detections, GroundTruth
 from yolov2.evaluation.annotated import AnnotatedImages
-from yolov2.evaluation.hotcoco_eval import evaluator
+from yolov2.evaluation.matches import Matches
 
 if TYPE_CHECKING:
     from hotcoco import COCOeval
 
 DIAGNOSIS_IOU = 0.5
+BINS = 10
 CALIBRATION_SCORE = 0.05
 """Detections below are left out of the calibration: at a reporting threshold of 0.001 they are
 nearly all there is, nearly all wrong, and would make every detector look calibrated."""
@@ -97,31 +98,41 @@ def error_types(judge: "COCOeval") -> pd.DataFrame:
     )
 
 
-def calibration(
-    truth: Mapping[int, GroundTruth], detections: Mapping[int, Detections], classes: int
-) -> Calibration:
-    """How far scores above ``CALIBRATION_SCORE`` are from shares of right detections."""
-    sure = {image_id: _sure(found) for image_id, found in detections.items()}
-    judge = evaluator(truth, sure, classes)
-    judge.evaluate()
-    found = judge.calibration(iou_threshold=DIAGNOSIS_IOU)
+def calibration(matches: Matches, detections: Mapping[int, Detections]) -> Calibration:
+    """How far scores above ``CALIBRATION_SCORE`` are from shares of right detections.
+
+    ``matches`` are of ``detections``. Each score counts in the precision that it was given in, and
+    at most 1, over which rounding may have pushed it.
+    """
+    lowest = np.array(
+        [float(detections[i].scores.dtype.type(CALIBRATION_SCORE)) for i in sorted(detections)]
+    )
+    sure = [one.counts[0] & (one.scores > lowest[one.image]) for one in matches.classes]
+    parts = list(zip(matches.classes, sure, strict=True))
+    scores = np.concatenate([one.scores[kept] for one, kept in parts]).clip(max=1)
+    right = np.concatenate([one.true[0][kept] for one, kept in parts])
+    tenth = np.minimum((scores * BINS).astype(np.int64), BINS - 1)
+    count, confidence, precision = (
+        np.bincount(tenth, weights, BINS) for weights in (np.ones(len(scores)), scores, right)
+    )
+    filled = count > 0
+    means = np.full((2, BINS), np.nan)
+    means[:, filled] = np.stack((confidence, precision))[:, filled] / count[filled]
+    gaps = np.abs(means[1] - means[0])[filled]
+    share = count[filled] / max(len(scores), 1)
+    places = np.arange(BINS + 1)
     bins = pd.DataFrame(
         {
-            "low": [each["bin_lower"] for each in found["bins"]],
-            "high": [each["bin_upper"] for each in found["bins"]],
-            "confidence": [each["avg_confidence"] for each in found["bins"]],
-            "precision": [each["avg_accuracy"] for each in found["bins"]],
-            "detections": [each["count"] for each in found["bins"]],
+            "low": places[:-1] / BINS,
+            "high": places[1:] / BINS,
+            "confidence": means[0],
+            "precision": means[1],
+            "detections": count.astype(np.int64),
         }
     )
-    bins.loc[bins["detections"] == 0, ["confidence", "precision"]] = np.nan
-    return Calibration(ece=float(found["ece"]), mce=float(found["mce"]), bins=bins)
-
-
-def _sure(found: Detections) -> Detections:
-    """Those that are calibrated; hotcoco refuses scores that rounding has pushed over 1."""
-    sure = found.above(CALIBRATION_SCORE)
-    return replace(sure, scores=sure.scores.clip(max=1))
+    # one after the other, as hotcoco adds them up: equal to the last bit
+    ece = np.append(0.0, share * gaps).cumsum()[-1]
+    return Calibration(ece=float(ece), mce=float(gaps.max(initial=0.0)), bins=bins)
 
 
 def label_errors(

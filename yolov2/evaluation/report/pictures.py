@@ -11,7 +11,6 @@ from yolov2.evaluation.annotated import AnnotatedImages
 from yolov2.evaluation.confusion import MATCH_SCORE, ImageScore
 from yolov2.evaluation.diagnosis import label_errors
 from yolov2.evaluation.evaluate import EvaluatedCheckpoint
-from yolov2.evaluation.hotcoco_eval import evaluator
 from yolov2.evaluation.metrics import Evaluation
 from yolov2.evaluation.report.curves import save_confidence_plot, save_pr_plot
 from yolov2.evaluation.report.label_sheet import label_error_sheet
@@ -72,9 +71,7 @@ def _draw_label_errors(evaluated: EvaluatedCheckpoint, folder: Path) -> None:
     annotated = evaluated.annotated
     if annotated.root is None:
         return
-    judge = evaluator(annotated.truth, evaluated.detections, len(annotated.class_names))
-    judge.evaluate()
-    candidates = label_errors(judge, annotated.truth, evaluated.detections)
+    candidates = label_errors(evaluated.evaluation.judge, annotated.truth, evaluated.detections)
     sheet = label_error_sheet(candidates, annotated, lambda path: _picture(annotated, path))
     sheet.save(folder / LABEL_SHEET, quality=90)
 

@@ -144,8 +144,8 @@ def _detections(
 ) -> "Mapping[int, Detections]":
     """What the model finds, or what stands in the files of ``--detections``."""
     from yolov2.commands.progress import announce, bar
-    from yolov2.evaluation.detections_file import gather_detections
     from yolov2.evaluation.evaluate import detect_images, require_classes
+    from yolov2.evaluation.shares import gather_detections
 
     if model is None:
         return gather_detections([Path(file) for file in args.detections], annotated)

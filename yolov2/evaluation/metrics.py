@@ -12,12 +12,13 @@ from yolov2.config.evaluate import OPTIMISTIC
 from yolov2.detection.detections import Detections
 from yolov2.evaluation.annotated import AnnotatedImages
 from yolov2.evaluation.bootstrap import draw_weights, interval, resampled_ap
-from yolov2.evaluation.confusion import ImageScore, confusion_matrix, image_scores
+from yolov2.evaluation.confusion import confusion_matrix, image_scores
 from yolov2.evaluation.diagnosis import Calibration, calibration, error_types
 from yolov2.evaluation.figures import flat_metrics
 from yolov2.evaluation.hotcoco_eval import matched_judge
 from yolov2.evaluation.matches import Matches, matches_of
 from yolov2.evaluation.pycocotools_eval import coco_metrics
+from yolov2.evaluation.rows import ImageScore
 
 if TYPE_CHECKING:
     from hotcoco import COCOeval

@@ -6,9 +6,10 @@ import pytest
 from tests.yolov2.evaluation.test_pycocotools_eval import pycocotools_from
 from yolov2.evaluation import hotcoco_eval, pycocotools_eval
 from yolov2.evaluation.coco_json import read_annotations, read_results
-from yolov2.evaluation.detections_file import gather_detections, write_detections
+from yolov2.evaluation.detections_file import write_detections
 from yolov2.evaluation.diagnosis import label_errors
 from yolov2.evaluation.metrics import evaluate
+from yolov2.evaluation.shares import gather_detections
 from yolov2.evaluation.slices import slice_table
 from yolov2.evaluation.thresholds import best_thresholds
 

@@ -12,12 +12,13 @@ from yolov2.config.evaluate import EvaluateConfig
 from yolov2.detection.detections import Detections, GroundTruth
 from yolov2.evaluation import hotcoco_eval, pycocotools_eval
 from yolov2.evaluation.annotated import annotated_images
-from yolov2.evaluation.confusion import MATCH_SCORE, confusion_matrix
-from yolov2.evaluation.diagnosis import CALIBRATION_SCORE, calibration
+from yolov2.evaluation.confusion import confusion_matrix
+from yolov2.evaluation.diagnosis import calibration
 from yolov2.evaluation.evaluate import evaluate_detections
 from yolov2.evaluation.figures import stats_by_name
 from yolov2.evaluation.matches import match
 from yolov2.evaluation.report.files import write_report
+from yolov2.evaluation.rows import CALIBRATION_SCORE, MATCH_SCORE
 from yolov2.evaluation.score import average_precision
 
 

@@ -13,7 +13,7 @@ from yolov2.evaluation.evaluate import EvaluatedCheckpoint
 from yolov2.evaluation.figures import SIZES
 from yolov2.evaluation.metrics import Evaluation
 from yolov2.evaluation.slices import brightness, slice_table
-from yolov2.evaluation.thresholds import confidence_curves
+from yolov2.evaluation.thresholds import best_thresholds, confidence_curves, threshold_table
 
 
 def write_tables(evaluated: EvaluatedCheckpoint, folder: Path) -> None:
@@ -28,6 +28,8 @@ def write_tables(evaluated: EvaluatedCheckpoint, folder: Path) -> None:
     evaluation.pr_curves.to_csv(folder / "pr_curve.csv", index=False)
     for figure, table in confidence_curves(evaluation.matches, evaluation.class_names).items():
         table.to_csv(folder / f"{figure.lower()}_curve.csv", index=False)
+    best = threshold_table(best_thresholds(evaluation.matches, names))
+    best.to_csv(folder / "best_thresholds.csv", index=False)
     confusion_samples(evaluation.confusion, names).to_csv(folder / "confusion.csv", index=False)
     evaluation.calibration.bins.to_csv(folder / "reliability.csv", index=False)
     evaluation.errors.to_csv(folder / "errors.csv", index=False)

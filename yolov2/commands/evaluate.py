@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from yolov2.commands.evaluate_inputs import coco_images, read_shard, report_folder, require_one_way
 from yolov2.commands.options import add_data, add_device, add_section, section_from
-from yolov2.config.evaluate import EvaluateConfig, caution
+from yolov2.config.evaluate import EvaluateConfig
+from yolov2.evaluation.optimism import caution
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

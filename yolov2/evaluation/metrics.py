@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from yolov2.config.evaluate import OPTIMISTIC
 from yolov2.detection.detections import Detections
 from yolov2.evaluation.annotated import AnnotatedImages
 from yolov2.evaluation.bootstrap import draw_weights, interval, resampled_ap
@@ -17,6 +16,7 @@ from yolov2.evaluation.diagnosis import Calibration, calibration, error_types
 from yolov2.evaluation.figures import flat_metrics
 from yolov2.evaluation.hotcoco_eval import matched_judge
 from yolov2.evaluation.matches import Matches, matches_of
+from yolov2.evaluation.optimism import OPTIMISTIC
 from yolov2.evaluation.pycocotools_eval import coco_metrics
 from yolov2.evaluation.rows import ImageScore
 

@@ -18,7 +18,7 @@ from pipeline.running.recorder import store_checked
 from pipeline.workspace.handover import Handover
 from pipeline.workspace.inputs import Inputs
 from yolov2.config.data import DataConfig
-from yolov2.config.evaluate import EvaluateConfig, caution
+from yolov2.config.evaluate import EvaluateConfig
 from yolov2.config.machine import MachineConfig
 from yolov2.detection.detections import Detections
 from yolov2.evaluation.annotated import AnnotatedImages, annotated_images
@@ -31,6 +31,7 @@ from yolov2.evaluation.evaluate import (
 )
 from yolov2.evaluation.matches import match
 from yolov2.evaluation.metrics import Evaluation
+from yolov2.evaluation.optimism import caution
 from yolov2.evaluation.report.tables import write_tables
 from yolov2.evaluation.thresholds import best_thresholds, write_thresholds
 from yolov2.files import file_sha256

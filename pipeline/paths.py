@@ -29,6 +29,7 @@ TORCHSCRIPT = EXPORTED / "model.torchscript"
 REPORTS = Path("reports")
 VALIDATION = REPORTS / "validation.json"
 DATA_DOCS = REPORTS / "data_docs"
+ANCHORS_TABLE = REPORTS / "anchors.csv"
 ANCHORS_PLOT = REPORTS / "anchors.png"
 TRAIN_REPORT = REPORTS / "train"
 HISTORY = TRAIN_REPORT / "history.csv"

@@ -7,12 +7,12 @@ from pipeline.labels import read_labels
 from pipeline.params.reading import read_section
 from pipeline.pictures import draw_evaluation
 from pipeline.running.entry import run_stage
+from pipeline.running.files import read_json
 from pipeline.workspace.inputs import unchanged
-from yolov2.config.data import AnchorsConfig, DataConfig
+from yolov2.config.data import DataConfig
 from yolov2.config.evaluate import EvaluateConfig
-from yolov2.config.model import ModelConfig
 from yolov2.data.anchor_plot import save_anchor_plot
-from yolov2.data.anchors import choose_anchors
+from yolov2.data.box_sizes import letterboxed_sizes
 from yolov2.training.curves import plot_training_curves
 
 STAGE = "report"
@@ -22,12 +22,13 @@ def main() -> None:
     """Draw the anchors, the curves of the training and the pictures of the evaluation."""
     with unchanged(STAGE):
         labels = read_labels(read_section("data", DataConfig))
-        side = read_section("model", ModelConfig).image_size
-        chosen = choose_anchors(labels.tables, read_section("anchors", AnchorsConfig), side)
-        save_anchor_plot(chosen, paths.ANCHORS_PLOT)
+        side = read_json(paths.ANCHORS, "`dvc repro anchors`")["image_size"]
+        sizes = letterboxed_sizes(labels.tables, "train", side)
+        anchors = pd.read_csv(paths.ANCHORS_TABLE)
+        save_anchor_plot(anchors, sizes, side, paths.ANCHORS_PLOT)
         plot_training_curves(pd.read_csv(paths.HISTORY), paths.CURVES)
-        config = read_section("evaluate", EvaluateConfig)
-        draw_evaluation(labels, config, paths.EVALUATE_REPORT, paths.EVALUATE_REPORT)
+        pictures = read_section("evaluate", EvaluateConfig).pictures
+        draw_evaluation(labels, paths.METRICS, paths.EVALUATE_REPORT, pictures)
 
 
 if __name__ == "__main__":

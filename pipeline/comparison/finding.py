@@ -15,7 +15,7 @@ from pipeline.comparison.measure import Bench, Measured
 from pipeline.pages import cell
 from pipeline.registry.references import Candidate
 from pipeline.tracking.marks import split_tags
-from yolov2.config.evaluate import OPTIMISTIC
+from yolov2.evaluation.optimism import OPTIMISTIC
 
 SCHEMA = 1
 """Version of ``comparison.json``; another one when a key changes its meaning."""

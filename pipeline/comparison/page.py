@@ -8,8 +8,8 @@ from pipeline.comparison.difference import Comparison, Difference
 from pipeline.comparison.finding import Finding
 from pipeline.comparison.pictures import draw_change, save_class_plot
 from pipeline.pages import cell, picture, table, write_pages
-from yolov2.config.evaluate import OPTIMISTIC
 from yolov2.data.images.reading import read_image
+from yolov2.evaluation.optimism import OPTIMISTIC
 from yolov2.files import write_json
 
 STEM = "comparison"

@@ -10,8 +10,8 @@ from pipeline.comparison.difference import Comparison, Difference
 from yolov2.detection.detections import Detections, GroundTruth
 from yolov2.detection.draw import MARGIN, PANEL_SIDE, draw_detections, draw_ground_truth
 from yolov2.detection.fonts import legible
-from yolov2.evaluation.confusion import MATCH_SCORE
 from yolov2.evaluation.report.style import new_figure, plain_text, save
+from yolov2.evaluation.rows import MATCH_SCORE
 
 SHOWN_CLASSES = 40
 BETTER, WORSE, UNDECIDED = "#0072b2", "#d55e00", "#777777"

@@ -11,10 +11,10 @@ from pipeline.params.presets import DEMO, FULL, render
 from pipeline.params.schema import Params, load
 from pipeline.paths import PARAMS
 from yolov2.config.data import DataConfig
-from yolov2.config.evaluate import caution
 from yolov2.config.section import require, require_between
 from yolov2.data.description import DataDescription, read_description, root_seen_from
 from yolov2.data.labels.problems import format_notes
+from yolov2.evaluation.optimism import caution
 from yolov2.files import write_text
 
 KEPT = ("validate", "tracking", "promote", "flows", "schedule")

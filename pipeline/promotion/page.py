@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.pages import cell, table, write_pages
 from pipeline.promotion.rules import Check, Evidence, Standing
-from yolov2.config.evaluate import OPTIMISTIC
+from yolov2.evaluation.optimism import OPTIMISTIC
 from yolov2.files import write_json
 
 STEM = "promotion"

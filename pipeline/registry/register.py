@@ -19,8 +19,8 @@ from pipeline.tracking.marks import split_tags
 from pipeline.tracking.recordings import send_pending
 from pipeline.tracking.runs import log_evaluation, resolve_training_run
 from pipeline.workspace.identity import RunIdentity, collect_identity
-from yolov2.config.evaluate import caution
 from yolov2.evaluation.figures import flat_metrics
+from yolov2.evaluation.optimism import caution
 from yolov2.files import file_sha256
 from yolov2.runtime.thresholds import thresholds_beside
 

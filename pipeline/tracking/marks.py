@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.running import processes
 from pipeline.workspace.identity import RunIdentity
-from yolov2.config.evaluate import OPTIMISTIC
+from yolov2.evaluation.optimism import OPTIMISTIC
 
 CHANGED = "changed"
 """Tag: what differs from the run of the same stage that finished before."""

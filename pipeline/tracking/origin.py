@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pipeline.tracking.links import run_link
 from pipeline.tracking.marks import CHANGED, SINCE
 from pipeline.workspace.identity import RunIdentity
-from yolov2.config.evaluate import caution
+from yolov2.evaluation.optimism import caution
 
 ORIGIN, RUN = "train.origin", "train.run"
 """Tags: one of the two words below, and the id of the training's run."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.labels import read_labels
+from pipeline.paths import METRICS
 from pipeline.pictures import draw_evaluation as draw
 from yolov2.config.data import DataConfig
 from yolov2.config.evaluate import EvaluateConfig
@@ -20,9 +21,9 @@ def draw_evaluation(files: Path, sections: Mapping[str, Any]) -> None:
     They are for people and decide nothing: what cannot be drawn is told of, and the run has the
     tables.
     """
-    tables = files / TABLES
     try:
         labels = read_labels(DataConfig(**sections["data"]))
-        draw(labels, EvaluateConfig(**sections["evaluate"]), tables, tables)
+        pictures = EvaluateConfig(**sections["evaluate"]).pictures
+        draw(labels, files / METRICS.name, files / TABLES, pictures)
     except (ValueError, OSError) as error:
         print(f"no pictures of this evaluation in MLflow: {error}", file=sys.stderr)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from pipeline import evaluate, paths, report
+from pipeline import anchors, evaluate, paths, report
 from pipeline.running import recorder
 from pipeline.tracking.connection import connect
 from pipeline.tracking.recordings import pending
@@ -112,6 +112,7 @@ def test_stage_writes_every_output_and_its_run_is_a_complete_row(
     Path("reports/train").mkdir()
     history = "epoch,step,lr,loss,coord,objectness,class,collisions,AP,AP50\n1,1,1,1,1,1,1,0,,\n"
     paths.HISTORY.write_text(history)
+    anchors.main()
     report.main()
     made = {name for name in files_in(FOLDER) if name.endswith((".png", ".jpg"))}
     assert made == drawn

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from yolov2.commands.evaluate_inputs import coco_images, read_shard, report_folder, require_one_way
 from yolov2.commands.options import add_data, add_device, add_section, section_from
-from yolov2.config.evaluate import EvaluateConfig, caution
+from yolov2.config.evaluate import EvaluateConfig
+from yolov2.evaluation.optimism import caution
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,8 +145,8 @@ def _detections(
 ) -> "Mapping[int, Detections]":
     """What the model finds, or what stands in the files of ``--detections``."""
     from yolov2.commands.progress import announce, bar
-    from yolov2.evaluation.detections_file import gather_detections
     from yolov2.evaluation.evaluate import detect_images, require_classes
+    from yolov2.evaluation.shares import gather_detections
 
     if model is None:
         return gather_detections([Path(file) for file in args.detections], annotated)

@@ -6,12 +6,6 @@ from typing import Literal
 from yolov2.config.model import ModelConfig
 from yolov2.config.section import Section, require_between
 
-OPTIMISTIC = {
-    "train": "a training learns from the train split",
-    "val": "a training chooses its checkpoint by the val split",
-}
-"""Splits on which a model scores better than on new images, and why; the test split is none."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig(Section):
@@ -40,12 +34,6 @@ class EvaluateConfig(Section):
         require_between("resamples", self.resamples, 0, 1_000_000)
         require_between("seed", self.seed, 0, 2**32 - 1)
         require_between("pictures", self.pictures, 0, 1000)
-
-
-def caution(split: str) -> str:
-    """What people must know of figures on ``split``; empty if no training has seen it."""
-    why = OPTIMISTIC.get(split)
-    return f"optimistic: {why}; on new images expect less" if why else ""
 
 
 @dataclass(frozen=True, kw_only=True)

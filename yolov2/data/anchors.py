@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from yolov2.boxes import FloatArray, Letterbox, size_iou
+from yolov2.boxes import FloatArray, size_iou
 from yolov2.config.data import AnchorsConfig
-from yolov2.config.model import DEFAULT_ANCHORS, STRIDE
+from yolov2.config.model import DEFAULT_ANCHORS
+from yolov2.data.box_sizes import letterboxed_sizes
 from yolov2.data.table import LabelTables
 
 MAX_ITERATIONS = 1000
@@ -55,30 +57,19 @@ class AnchorReport:
             "spread": self.spread,
         }
 
+    def as_table(self) -> pd.DataFrame:
+        """A row for each anchor of every candidate set.
 
-def letterboxed_sizes(tables: LabelTables, split: str, image_size: int) -> FloatArray:
-    """Widths and heights (N, 2) in cells of a split's boxes on the square canvas.
-
-    Raises ``ValueError`` when the data set has no such split, or the split no box.
-    """
-    if split not in tables.splits:
-        raise ValueError(
-            f"anchors need boxes, but the data set has no {split} split (it has:"
-            f" {', '.join(tables.splits)}): give the description `{split}:`, a folder of images"
-        )
-    labels = tables.labels[tables.labels["split"] == split]
-    if labels.empty:
-        raise ValueError(
-            f"anchors need boxes, but the {split} split has none: check the label files that "
-            f"the data set description names under '{split}:'"
-        )
-    shapes, shape_of_box = np.unique(
-        labels[["image_width", "image_height"]].to_numpy(), axis=0, return_inverse=True
-    )
-    letterboxes = [Letterbox(width=int(w), height=int(h), side=image_size) for w, h in shapes]
-    covered = np.array([[box.new_width, box.new_height] for box in letterboxes], dtype=np.float64)
-    shares = labels[["w", "h"]].to_numpy(dtype=np.float64)
-    return np.asarray(shares * covered[shape_of_box.reshape(-1)] / STRIDE)
+        Columns ``set``, ``width`` and ``height`` in cells, ``mean_iou`` and ``used`` of the set.
+        """
+        sets = {"default": np.array(DEFAULT_ANCHORS), "given": self.given, "found": self.found}
+        used = "found" if self.method == "kmeans" else self.method
+        rows = [
+            (name, width, height, self.mean_iou[name], name == used)
+            for name, anchors in sets.items()
+            for width, height in ([] if anchors is None else anchors.tolist())
+        ]
+        return pd.DataFrame(rows, columns=["set", "width", "height", "mean_iou", "used"])
 
 
 def mean_iou(sizes: FloatArray, anchors: FloatArray) -> float:

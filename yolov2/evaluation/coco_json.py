@@ -19,6 +19,7 @@ from yolov2.config.section import require
 from yolov2.detection.coco_entries import Entries, entries, objects, read_json
 from yolov2.detection.detections import Detections, GroundTruth
 from yolov2.evaluation.annotated import AnnotatedImages
+from yolov2.evaluation.detections_file import by_image
 from yolov2.files import file_sha256
 
 WHAT = "COCO annotations"
@@ -88,28 +89,6 @@ def read_results(file: Path, annotated: AnnotatedImages) -> dict[int, Detections
     class_ids = np.array([class_of[k] for k in categories], dtype=np.int64)
     ids = np.array(image_ids, dtype=np.int64)
     return by_image(ids, ltwh_to_xyxy(boxes), scores, class_ids, given_ltwh=boxes)
-
-
-def by_image(
-    image_ids: NDArray[np.int64],
-    boxes_xyxy: NDArray[np.floating],
-    scores: NDArray[np.floating],
-    class_ids: NDArray[np.int64],
-    given_ltwh: NDArray[np.float64] | None = None,
-) -> dict[int, Detections]:
-    """Columns (N, ...) of the detections of many images, by image id and by descending score."""
-    order = np.lexsort((-scores, image_ids))  # stable: equal scores stay in the file's order
-    ids, first = np.unique(image_ids[order], return_index=True)
-    parts = np.split(order, first[1:]) if len(ids) else []
-    return {
-        int(image_id): Detections(
-            boxes_xyxy=boxes_xyxy[part],
-            scores=scores[part],
-            class_ids=class_ids[part],
-            given_ltwh=None if given_ltwh is None else given_ltwh[part],
-        )
-        for image_id, part in zip(ids, parts, strict=True)
-    }
 
 
 def _images(listed: Entries) -> pd.DataFrame:

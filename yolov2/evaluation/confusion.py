@@ -9,7 +9,6 @@ Letters of the shapes: D detections and G objects of one image, C classes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -17,27 +16,7 @@ from numpy.typing import NDArray
 
 from yolov2.boxes import FloatArray
 from yolov2.detection.detections import Detections, GroundTruth
-
-MATCH_SCORE = 0.25
-"""Score above which a detection counts (darknet's threshold for precision, recall and F1)."""
-
-MATCH_IOU = 0.5
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageScore:
-    """How well one image was done: objects found with the right class, missed, and false alarms."""
-
-    image_id: int
-    found: int
-    missed: int
-    false: int
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of precision and recall; 1 for an empty image left empty."""
-        total = 2 * self.found + self.missed + self.false
-        return 2 * self.found / total if total else 1.0
+from yolov2.evaluation.rows import MATCH_IOU, MATCH_SCORE, ImageScore, confusion_labels
 
 
 def image_scores(
@@ -105,7 +84,7 @@ def confusion_samples(counts: NDArray[np.int64], names: list[str]) -> pd.DataFra
     """The counts (C+1, C+1) as one row an object or false alarm: columns actual, predicted."""
     actual, predicted = np.nonzero(counts)
     times = counts[actual, predicted]
-    label = np.array([*names, "background"])
+    label = np.array(confusion_labels(names))
     return pd.DataFrame(
         {
             "actual": np.repeat(label[actual], times),

@@ -8,18 +8,18 @@ detection has no row.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from yolov2.config.section import require
 from yolov2.detection.detections import Detections
 from yolov2.evaluation.annotated import AnnotatedImages
-from yolov2.evaluation.coco_json import by_image, read_results
 
 NAME = "detections.parquet"
 KEY = b"yolov2"
@@ -111,42 +111,19 @@ def read_detections(path: Path) -> SavedDetections:
         np.stack([columns[name] for name in place], axis=1) if fields is OTHERS else None,
     )
     return SavedDetections(
-        detections={image_id: found.get(image_id, _none()) for image_id in image_ids},
+        detections={image_id: found.get(image_id, no_detections()) for image_id in image_ids},
         class_names=names,
         split=split,
         data_digest=data_digest,
     )
 
 
-def gather_detections(files: Sequence[Path], annotated: AnnotatedImages) -> dict[int, Detections]:
-    """The detections of all images of ``annotated`` out of several files, each a share of them.
-
-    ``.json`` are COCO results, where an image without an entry is one without a detection.
+def detections_of(file: Path, annotated: AnnotatedImages) -> Mapping[int, Detections]:
+    """The detections in a file by image id, which are of images of ``annotated``.
 
     Raises:
-        ValueError: a file is none of these or of other data, or an image is in two or in none.
+        ValueError: no such file, it is none of these, or of other data.
     """
-    gathered: dict[int, Detections] = {}
-    origin: dict[int, Path] = {}
-    for file in files:
-        part = read_results(file, annotated) if _is_json(file) else _part(file, annotated)
-        for image_id, found in part.items():
-            require(
-                image_id not in gathered,
-                f"image {image_id} ({annotated.paths[image_id]}) is in {origin.get(image_id)} and"
-                f" in {file}: each image must be in one of the files",
-            )
-            gathered[image_id], origin[image_id] = found, file
-    absent = [image_id for image_id in annotated.truth if image_id not in gathered]
-    require(
-        not absent or any(map(_is_json, files)),
-        f"{len(absent)} of {len(annotated.truth)} images are in none of the files, the first is"
-        f" {annotated.paths[absent[0]] if absent else ''}: name the files of all shards",
-    )
-    return {image_id: gathered.get(image_id, _none()) for image_id in annotated.truth}
-
-
-def _part(file: Path, annotated: AnnotatedImages) -> Mapping[int, Detections]:
     saved = read_detections(file)
     require(
         saved.data_digest == annotated.digest and saved.class_names == annotated.class_names,
@@ -157,11 +134,30 @@ def _part(file: Path, annotated: AnnotatedImages) -> Mapping[int, Detections]:
     return saved.detections
 
 
-def _is_json(file: Path) -> bool:
-    return file.suffix.lower() == ".json"
+def by_image(
+    image_ids: NDArray[np.int64],
+    boxes_xyxy: NDArray[np.floating],
+    scores: NDArray[np.floating],
+    class_ids: NDArray[np.int64],
+    given_ltwh: NDArray[np.float64] | None = None,
+) -> dict[int, Detections]:
+    """Columns (N, ...) of the detections of many images, by image id and by descending score."""
+    order = np.lexsort((-scores, image_ids))  # stable: equal scores stay in the file's order
+    ids, first = np.unique(image_ids[order], return_index=True)
+    parts = np.split(order, first[1:]) if len(ids) else []
+    return {
+        int(image_id): Detections(
+            boxes_xyxy=boxes_xyxy[part],
+            scores=scores[part],
+            class_ids=class_ids[part],
+            given_ltwh=None if given_ltwh is None else given_ltwh[part],
+        )
+        for image_id, part in zip(ids, parts, strict=True)
+    }
 
 
-def _none() -> Detections:
+def no_detections() -> Detections:
+    """Of an image in which nothing was found."""
     return Detections(
         boxes_xyxy=np.zeros((0, 4), dtype=np.float32),
         scores=np.zeros(0, dtype=np.float32),

@@ -8,19 +8,19 @@ Letters of the shapes: I images, K classes, T IoU thresholds, M detections of on
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from yolov2.detection.detections import Detections, GroundTruth
-from yolov2.evaluation.hotcoco_eval import evaluator
+from yolov2.evaluation.hotcoco_eval import matched_judge
+
+if TYPE_CHECKING:
+    from hotcoco import COCOeval
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """COCO's T = 10; AP is their mean and AP50 the first."""
-
-MAX_DETECTIONS = 100
-"""COCO counts so many detections of an image and class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,17 +51,16 @@ def match(
     truth: Mapping[int, GroundTruth], detections: Mapping[int, Detections], classes: int
 ) -> Matches:
     """COCO's matches over all object sizes; each image of ``truth`` has its ``detections``."""
-    judge = evaluator(truth, detections, classes)
-    judge.params.max_dets = [MAX_DETECTIONS]
-    judge.params.area_rng, judge.params.area_rng_lbl = [[0.0, 1e10]], ["all"]
-    judge.evaluate()
+    return matches_of(matched_judge(truth, detections, classes), len(truth), classes)
+
+
+def matches_of(judge: "COCOeval", images: int, classes: int) -> Matches:
+    """What a ``matched_judge`` has matched in so many images."""
     by_class: list[list[dict[str, Any]]] = [[] for _ in range(classes)]
     for entry in judge.eval_imgs:
         if entry is not None:
             by_class[entry["category_id"]].append(entry)
-    return Matches(
-        images=len(truth), classes=tuple(_class_matches(some, len(truth)) for some in by_class)
-    )
+    return Matches(images=images, classes=tuple(_class_matches(some, images) for some in by_class))
 
 
 def _class_matches(entries: list[dict[str, Any]], images: int) -> ClassMatches:

@@ -2,21 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from yolov2.config.evaluate import OPTIMISTIC
 from yolov2.detection.detections import Detections
 from yolov2.evaluation.annotated import AnnotatedImages
 from yolov2.evaluation.bootstrap import draw_weights, interval, resampled_ap
-from yolov2.evaluation.confusion import ImageScore, confusion_matrix, image_scores
+from yolov2.evaluation.confusion import confusion_matrix, image_scores
 from yolov2.evaluation.diagnosis import Calibration, calibration, error_types
 from yolov2.evaluation.figures import flat_metrics
-from yolov2.evaluation.hotcoco_eval import evaluator
-from yolov2.evaluation.matches import Matches, match
+from yolov2.evaluation.hotcoco_eval import matched_judge
+from yolov2.evaluation.matches import Matches, matches_of
+from yolov2.evaluation.optimism import OPTIMISTIC
 from yolov2.evaluation.pycocotools_eval import coco_metrics
+from yolov2.evaluation.rows import ImageScore
+
+if TYPE_CHECKING:
+    from hotcoco import COCOeval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +34,8 @@ class Evaluation:
     ``pr_curves`` has the columns recall, mean and one for each class, at IoU 0.5. ``confusion``
     (C+1, C+1) counts actual (rows) against predicted classes, background last. ``image_scores``
     come best first. ``errors`` and ``calibration``: see ``diagnosis``. ``matches`` is what the
-    intervals and the curves over confidence rest on.
+    intervals and the curves over confidence rest on, ``judge`` hotcoco's evaluator that has made
+    them: what else the tables hold is asked of it.
     """
 
     split: str
@@ -47,6 +53,7 @@ class Evaluation:
     errors: pd.DataFrame
     calibration: Calibration
     matches: Matches
+    judge: "COCOeval"
 
     def as_json(self) -> dict[str, object]:
         """The content of ``metrics.json``."""
@@ -80,9 +87,8 @@ def evaluate(
     """Measure the detections, by image id, of every image; intervals if there are resamples."""
     truth, names = annotated.truth, annotated.class_names
     coco = coco_metrics(truth, detections, names)
-    judge = evaluator(truth, detections, len(names))
-    judge.evaluate()
-    matches = match(truth, detections, len(names))
+    judge = matched_judge(truth, detections, len(names))
+    matches = matches_of(judge, len(truth), len(names))
     return Evaluation(
         split=annotated.split,
         images=len(truth),
@@ -97,8 +103,9 @@ def evaluate(
         confusion=confusion_matrix(truth, detections, len(names)),
         image_scores=image_scores(truth, detections),
         errors=error_types(judge),
-        calibration=calibration(truth, detections, len(names)),
+        calibration=calibration(matches, detections),
         matches=matches,
+        judge=judge,
     )
 
 

@@ -8,7 +8,7 @@ Letters of the shapes: M detections of one class, X points of the curves.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
@@ -16,22 +16,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from yolov2.evaluation.matches import IOU_THRESHOLDS, ClassMatches, Matches
+from yolov2.evaluation.rows import FIGURES, BestThreshold
 from yolov2.files import write_json
 from yolov2.runtime.thresholds import CONF_THRESHOLD
 
-FIGURES = ("F1", "precision", "recall")
 CONFIDENCES = np.linspace(0, 1, 101)
 """X = 101 points of the curves."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class BestThreshold:
-    """The score threshold of one class that gives the best F1, and what it gives."""
-
-    threshold: float
-    f1: float
-    precision: float
-    recall: float
 
 
 def best_thresholds(matches: Matches, class_names: Sequence[str]) -> dict[str, BestThreshold]:
@@ -41,6 +31,12 @@ def best_thresholds(matches: Matches, class_names: Sequence[str]) -> dict[str, B
         for name, one in zip(class_names, matches.classes, strict=True)
         if one.objects.any()
     }
+
+
+def threshold_table(best: Mapping[str, BestThreshold]) -> pd.DataFrame:
+    """A row a class with objects: columns ``class``, ``threshold``, ``f1``, precision, recall."""
+    rows = [{"class": name, **asdict(one)} for name, one in best.items()]
+    return pd.DataFrame(rows, columns=["class", *(field.name for field in fields(BestThreshold))])
 
 
 def write_thresholds(

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from yolov2.config.evaluate import caution
 from yolov2.config.export import ExportConfig
+from yolov2.evaluation.optimism import caution
 from yolov2.export.artefacts import Exported
 from yolov2.export.evidence import Evidence
 from yolov2.export.onnx_graph import IR_VERSION, ONNX_RUNTIME, OPSET

@@ -12,7 +12,6 @@ from yolov2.data.batches.loader import EvaluationLoader, Tell
 from yolov2.data.batches.plan import scales
 from yolov2.detection.detections import ground_truth
 from yolov2.evaluation.score import score_split
-from yolov2.network.summary import summarise
 from yolov2.network.yolov2 import YOLOv2
 from yolov2.runs.inputs import TrainingInputs
 from yolov2.training.heap import keep_freed_memory
@@ -21,11 +20,8 @@ from yolov2.training.loss import yolov2_loss
 from yolov2.training.memory import MOST, largest_batch
 from yolov2.training.optimise import Optimiser
 from yolov2.training.position import Position
-from yolov2.training.throughput import Meter
+from yolov2.training.throughput import Meter, products_per_pixel
 from yolov2.training.world import World
-
-PROBE_SIDE = 64
-"""Input of the pass that counts the network's products; their number a pixel is constant."""
 
 
 def build_training(
@@ -56,9 +52,8 @@ def build_training(
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         network = YOLOv2(len(inputs.tables.class_names), inputs.anchors, inputs.model.width)
-    gmac = summarise(network, PROBE_SIDE).gmac
     optimiser = Optimiser(network, config, device, world)
-    meter = Meter(device, optimiser.precision.dtype, gmac * 1e9 / PROBE_SIDE**2)
+    meter = Meter(device, optimiser.precision.dtype, products_per_pixel(network))
     place = Position(**at) if at else _beginning(inputs, optimiser, len(dataset))
     return Training(optimiser, dataset, config, inputs.machine, place, meter, score)
 

@@ -5,13 +5,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from yolov2.data.batches.dataset import Batch
+from yolov2.network.yolov2 import YOLOv2
 
 BACKWARD = 2
 """Products of the backward pass for one of the forward pass: towards inputs and weights."""
 MATRIX = {"cuda": 8192, "cpu": 1024}
 """Side of the matrices whose product is the yardstick of the device."""
+PROBE_SIDE = 64
+"""Input of the pass that counts the network's products; their number a pixel is constant."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +82,28 @@ class Meter:
         )
         self.restart()
         return result
+
+
+def products_per_pixel(network: YOLOv2) -> float:
+    """Multiplications of the convolutions in one forward pass, for each pixel of the input."""
+    counted: list[int] = []
+
+    def count(module: nn.Module, _: object, output: torch.Tensor) -> None:
+        assert isinstance(module, nn.Conv2d)
+        counted.append(module.weight.numel() * output.shape[2] * output.shape[3])
+
+    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+    hooks = [module.register_forward_hook(count) for module in convolutions]
+    was_training = network.training
+    empty = torch.zeros(1, 3, PROBE_SIDE, PROBE_SIDE, device=network.anchors.device)
+    try:
+        with torch.no_grad():
+            network.eval()(empty)
+    finally:
+        network.train(was_training)
+        for hook in hooks:
+            hook.remove()
+    return sum(counted) / PROBE_SIDE**2
 
 
 def measured_flops(device: torch.device, dtype: torch.dtype, repeats: int = 5) -> float:

@@ -9,9 +9,9 @@ from yolov2.data.anchor_report import anchor_table
 from yolov2.data.anchors import (
     choose_anchors,
     kmeans_anchors,
-    letterboxed_sizes,
     mean_iou,
 )
+from yolov2.data.box_sizes import letterboxed_sizes
 
 # Two groups far apart, each of one shape in two sizes: 2x2 and 4x4; 20x10 twice and 26x13.
 SIZES = np.array([[2.0, 2.0], [4.0, 4.0], [20.0, 10.0], [26.0, 13.0], [20.0, 10.0]])
@@ -99,7 +99,8 @@ def test_given_anchors_are_used_and_all_sets_compared(tmp_path):
     assert report.mean_iou["found"] == pytest.approx(1.0)
     assert report.mean_iou["given"] == pytest.approx((1 / 2 + 1 + 1) / 3)
     assert "mean IoU with the 3 training boxes" in anchor_table(report)
-    save_anchor_plot(report, tmp_path / "anchors.png")
+    sizes = report.sizes_cells
+    save_anchor_plot(report.as_table(), sizes, report.image_size, tmp_path / "anchors.png")
     assert (tmp_path / "anchors.png").read_bytes().startswith(b"\x89PNG")
 
 

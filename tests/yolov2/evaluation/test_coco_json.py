@@ -6,9 +6,10 @@ import pytest
 from tests.yolov2.evaluation.test_pycocotools_eval import pycocotools_from
 from yolov2.evaluation import hotcoco_eval, pycocotools_eval
 from yolov2.evaluation.coco_json import read_annotations, read_results
-from yolov2.evaluation.detections_file import gather_detections, write_detections
+from yolov2.evaluation.detections_file import write_detections
 from yolov2.evaluation.diagnosis import label_errors
 from yolov2.evaluation.metrics import evaluate
+from yolov2.evaluation.shares import gather_detections
 from yolov2.evaluation.slices import slice_table
 from yolov2.evaluation.thresholds import best_thresholds
 
@@ -274,9 +275,7 @@ def test_a_score_that_rounding_pushed_over_one_is_taken(files, tmp_path):
     assert list(evaluation.stats.values()) == expected
     counted = sum(int(one.counts[0].sum()) for one in evaluation.matches.classes)
     assert evaluation.calibration.bins["detections"].sum() == counted > 100
-    judge = hotcoco_eval.evaluator(annotated.truth, found, len(annotated.class_names))
-    judge.evaluate()
-    assert label_errors(judge, annotated.truth, found)[0].score == 1.0000001
+    assert label_errors(evaluation.judge, annotated.truth, found)[0].score == 1.0000001
     best = best_thresholds(evaluation.matches, evaluation.class_names)
     assert all(0 <= one.threshold <= 1 for one in best.values())
 
@@ -313,8 +312,7 @@ def everything(truth, results):
     found = gather_detections([results], annotated)
     classes = len(annotated.class_names)
     evaluation = evaluate(annotated, found, resamples=50)
-    judge = hotcoco_eval.evaluator(annotated.truth, found, classes)
-    judge.evaluate()
+    judge = evaluation.judge
     errors = label_errors(judge, annotated.truth, found)
     slices = slice_table(judge, annotated, {i: float(k) for k, i in enumerate(annotated.truth)})
     said = {

@@ -4,7 +4,8 @@ import pytest
 from tests.tables import make_tables
 from yolov2.detection.detections import Detections
 from yolov2.evaluation.annotated import annotated_images
-from yolov2.evaluation.detections_file import gather_detections, read_detections, write_detections
+from yolov2.evaluation.detections_file import read_detections, write_detections
+from yolov2.evaluation.shares import gather_detections
 
 ROWS = [("test", 64, 48, [(0, 1, 2, 30, 40)]), ("test", 64, 48, []), ("test", 9, 9, [])]
 

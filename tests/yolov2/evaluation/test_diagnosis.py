@@ -6,7 +6,8 @@ from tests.tables import make_tables
 from yolov2.detection.detections import Detections
 from yolov2.evaluation.annotated import annotated_images
 from yolov2.evaluation.diagnosis import calibration, error_types, label_error_table, label_errors
-from yolov2.evaluation.hotcoco_eval import evaluator
+from yolov2.evaluation.hotcoco_eval import matched_judge
+from yolov2.evaluation.matches import match
 from yolov2.evaluation.report.label_sheet import label_error_sheet
 from yolov2.evaluation.slices import brightness, ranges, slice_table
 
@@ -43,9 +44,8 @@ def case():
         ),
         1: found((0.65, DOG, 0, 0, 50, 50)),
     }
-    judge = evaluator(truth := annotated_images(tables, "test", None).truth, detections, 2)
-    judge.evaluate()
-    return annotated_images(tables, "test", None), truth, detections, judge
+    annotated = annotated_images(tables, "test", None)
+    return annotated, annotated.truth, detections, matched_judge(annotated.truth, detections, 2)
 
 
 def test_error_types_by_hand(case):
@@ -65,7 +65,7 @@ def test_error_types_by_hand(case):
 
 def test_calibration_by_hand(case):
     _, truth, detections, _ = case
-    result = calibration(truth, detections, 2)
+    result = calibration(match(truth, detections, 2), detections)
     assert result.bins["detections"].tolist() == [0, 0, 0, 1, 0, 0, 1, 1, 1, 2]
     assert result.bins["precision"].dropna().tolist() == [0, 1, 0, 0, 0.5]
     # per bin the mean score less the share of right ones, times the number of detections
@@ -73,7 +73,7 @@ def test_calibration_by_hand(case):
     assert result.ece == pytest.approx(sum(gaps) / 6)
     assert result.mce == pytest.approx(0.85)
     nothing = {image_id: found() for image_id in truth}
-    assert calibration(truth, nothing, 2).ece == 0
+    assert calibration(match(truth, nothing, 2), nothing).ece == 0
 
 
 def test_label_errors_are_confident_contradictions(case):

@@ -15,7 +15,7 @@ from yolov2.evaluation.report.style import (
     plain_text,
     save,
 )
-from yolov2.evaluation.thresholds import FIGURES, BestThreshold
+from yolov2.evaluation.rows import FIGURES, BestThreshold
 
 
 def save_pr_plot(

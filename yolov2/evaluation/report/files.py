@@ -10,4 +10,5 @@ from yolov2.evaluation.report.tables import write_tables
 def write_report(evaluated: EvaluatedCheckpoint, folder: Path, pictures: int) -> None:
     """Write tables and pictures into ``folder``; see ``write_tables`` and ``draw_pictures``."""
     write_tables(evaluated, folder)
-    draw_pictures(evaluated, folder, folder, pictures)
+    metrics = evaluated.evaluation.as_json()
+    draw_pictures(evaluated.annotated, metrics, folder, folder, pictures)

@@ -12,7 +12,7 @@ from yolov2.detection.detections import GroundTruth
 from yolov2.detection.draw import class_colour
 from yolov2.detection.fonts import legible
 from yolov2.evaluation.annotated import AnnotatedImages
-from yolov2.evaluation.diagnosis import LABEL_ERROR_SCORE, LabelError
+from yolov2.evaluation.rows import LABEL_ERROR_SCORE, LabelError
 
 SHOWN = 24
 COLUMNS = 6

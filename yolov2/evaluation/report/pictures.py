@@ -1,18 +1,18 @@
 """The pictures of an evaluation: plots, the best and worst images, suspected mistakes of labels."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from PIL import Image
 
 from yolov2.data.images.reading import read_image, require_size
+from yolov2.detection.detections import Detections
 from yolov2.detection.draw import draw_comparison
 from yolov2.evaluation.annotated import AnnotatedImages
-from yolov2.evaluation.confusion import MATCH_SCORE, ImageScore
-from yolov2.evaluation.diagnosis import label_errors
-from yolov2.evaluation.evaluate import EvaluatedCheckpoint
-from yolov2.evaluation.hotcoco_eval import evaluator
-from yolov2.evaluation.metrics import Evaluation
+from yolov2.evaluation.detections_file import NAME as DETECTIONS
+from yolov2.evaluation.detections_file import detections_of
 from yolov2.evaluation.report.curves import save_confidence_plot, save_pr_plot
 from yolov2.evaluation.report.label_sheet import label_error_sheet
 from yolov2.evaluation.report.plots import (
@@ -22,26 +22,49 @@ from yolov2.evaluation.report.plots import (
     save_sizes_plot,
     save_slices_plot,
 )
-from yolov2.evaluation.report.tables import size_table
-from yolov2.evaluation.thresholds import best_thresholds, confidence_curves
+from yolov2.evaluation.report.reading import (
+    read_best_thresholds,
+    read_confusion,
+    read_curves,
+    read_image_scores,
+    read_label_errors,
+    read_slices,
+)
+from yolov2.evaluation.rows import MATCH_SCORE, ImageScore
 
 LABEL_SHEET = "label_errors.jpg"
 
 
 def draw_pictures(
-    evaluated: EvaluatedCheckpoint, tables: Path, folder: Path, pictures: int
+    annotated: AnnotatedImages,
+    metrics: Mapping[str, Any],
+    tables: Path,
+    folder: Path,
+    pictures: int,
 ) -> None:
     """Draw plots (PNG) and pictures into ``folder`` from what ``write_tables`` put into ``tables``.
 
-    ``pictures`` is the number of images drawn in ``folder/images``: the better half are the best
-    images, the rest the worst. Where the image files are not at hand, there are none of them and
-    no sheet of label errors.
+    ``metrics`` is the content of ``metrics.json``. ``pictures`` is the number of images drawn in
+    ``folder/images``: the better half are the best images, the rest the worst. Where the image
+    files are not at hand, there are none of them and no sheet of label errors.
+
+    Raises:
+        ValueError: the detections in ``tables`` are not of these images.
     """
+    detections = detections_of(tables / DETECTIONS, annotated)
     folder.mkdir(parents=True, exist_ok=True)
-    _draw_figures(evaluated.evaluation, folder)
-    save_slices_plot(pd.read_csv(tables / "slices.csv"), folder / "slices.png")
-    _draw_label_errors(evaluated, folder)
-    _draw_images(evaluated, folder / "images", pictures)
+    _draw_figures(tables, metrics, list(annotated.class_names), folder)
+    images = folder / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    for old in (*images.glob("best-*.jpg"), *images.glob("worst-*.jpg")):
+        old.unlink()
+    if annotated.root is None:
+        return
+    candidates = read_label_errors(tables / "label_errors.csv", annotated, detections)
+    sheet = label_error_sheet(candidates, annotated, lambda path: _picture(annotated, path))
+    sheet.save(folder / LABEL_SHEET, quality=90)
+    chosen = best_and_worst(read_image_scores(tables / "images.csv"), pictures)
+    _draw_images(annotated, detections, chosen, images)
 
 
 def best_and_worst(scores: list[ImageScore], pictures: int) -> dict[str, ImageScore]:
@@ -56,27 +79,18 @@ def best_and_worst(scores: list[ImageScore], pictures: int) -> dict[str, ImageSc
     return chosen | {f"worst-{i}": score for i, score in enumerate(worst, start=1)}
 
 
-def _draw_figures(evaluation: Evaluation, folder: Path) -> None:
-    names = list(evaluation.class_names)
-    save_pr_plot(evaluation.pr_curves, evaluation.per_class, names, folder / "pr_curve.png")
-    curves = confidence_curves(evaluation.matches, names)
-    best = best_thresholds(evaluation.matches, names)
-    save_confidence_plot(curves, best, names, folder / "confidence.png")
-    save_confusion_plot(evaluation.confusion, names, folder / "confusion.png")
-    save_reliability_plot(evaluation.calibration, folder / "reliability.png")
-    save_errors_plot(evaluation.errors, folder / "errors.png")
-    save_sizes_plot(size_table(evaluation), names, folder / "sizes.png")
-
-
-def _draw_label_errors(evaluated: EvaluatedCheckpoint, folder: Path) -> None:
-    annotated = evaluated.annotated
-    if annotated.root is None:
-        return
-    judge = evaluator(annotated.truth, evaluated.detections, len(annotated.class_names))
-    judge.evaluate()
-    candidates = label_errors(judge, annotated.truth, evaluated.detections)
-    sheet = label_error_sheet(candidates, annotated, lambda path: _picture(annotated, path))
-    sheet.save(folder / LABEL_SHEET, quality=90)
+def _draw_figures(tables: Path, metrics: Mapping[str, Any], names: list[str], folder: Path) -> None:
+    curves = pd.read_csv(tables / "pr_curve.csv")
+    save_pr_plot(curves, metrics["per_class"], names, folder / "pr_curve.png")
+    best = read_best_thresholds(tables / "best_thresholds.csv")
+    save_confidence_plot(read_curves(tables), best, names, folder / "confidence.png")
+    confusion = read_confusion(tables / "confusion.csv", names)
+    save_confusion_plot(confusion, names, folder / "confusion.png")
+    bins = pd.read_csv(tables / "reliability.csv")
+    save_reliability_plot(bins, metrics["ECE"], folder / "reliability.png")
+    save_errors_plot(pd.read_csv(tables / "errors.csv"), folder / "errors.png")
+    save_sizes_plot(pd.read_csv(tables / "sizes.csv"), names, folder / "sizes.png")
+    save_slices_plot(read_slices(tables / "slices.csv"), folder / "slices.png")
 
 
 def _picture(annotated: AnnotatedImages, path: str) -> Image.Image:
@@ -88,20 +102,19 @@ def _picture(annotated: AnnotatedImages, path: str) -> Image.Image:
     return image
 
 
-def _draw_images(evaluated: EvaluatedCheckpoint, folder: Path, pictures: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in (*folder.glob("best-*.jpg"), *folder.glob("worst-*.jpg")):
-        old.unlink()
-    annotated = evaluated.annotated
-    if annotated.root is None:
-        return
-    chosen = best_and_worst(evaluated.evaluation.image_scores, pictures)
+def _draw_images(
+    annotated: AnnotatedImages,
+    detections: Mapping[int, Detections],
+    chosen: Mapping[str, ImageScore],
+    folder: Path,
+) -> None:
+    """What is annotated beside what was found, a file for each of the images ``chosen``."""
     for stem, score in chosen.items():
         path = annotated.paths[score.image_id]
         picture = draw_comparison(
             _picture(annotated, path),
             annotated.truth[score.image_id],
-            evaluated.detections[score.image_id].above(MATCH_SCORE),
+            detections[score.image_id].above(MATCH_SCORE),
             annotated.class_names,
             f"{Path(path).name}   F1 {score.f1:.2f}: {score.found} found, {score.missed} missed, "
             f"{score.false} false",

@@ -7,8 +7,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from yolov2.evaluation.confusion import MATCH_IOU, MATCH_SCORE
-from yolov2.evaluation.diagnosis import CALIBRATION_SCORE, Calibration
 from yolov2.evaluation.figures import SIZES
 from yolov2.evaluation.report.style import (
     NAMED_CLASSES,
@@ -19,6 +17,7 @@ from yolov2.evaluation.report.style import (
     save,
     say_nothing,
 )
+from yolov2.evaluation.rows import BACKGROUND, CALIBRATION_SCORE, MATCH_IOU, MATCH_SCORE
 
 SIZE_ROWS = 40
 """At most so many classes, those of the lowest AP, have a row in the plot of sizes."""
@@ -28,7 +27,7 @@ MARKERS = {"small": "o", "medium": "s", "large": "^"}
 
 def save_confusion_plot(counts: NDArray[np.int64], class_names: Sequence[str], path: Path) -> None:
     """The confusion matrix (C+1, C+1), background last, as a PNG: colours are shares of a row."""
-    names = [*(plain_text(name) for name in class_names), "background"]
+    names = [*(plain_text(name) for name in class_names), BACKGROUND]
     side = min(20.0, 3.5 + 0.45 * len(names))
     figure = new_figure(side + 1, side)
     axes = figure.add_subplot()
@@ -52,11 +51,14 @@ def save_confusion_plot(counts: NDArray[np.int64], class_names: Sequence[str], p
     save(figure, path)
 
 
-def save_reliability_plot(calibration: Calibration, path: Path) -> None:
-    """Share of right detections for each tenth of the scores, beside the diagonal, as a PNG."""
+def save_reliability_plot(bins: pd.DataFrame, ece: float, path: Path) -> None:
+    """Share of right detections for each tenth of the scores, beside the diagonal, as a PNG.
+
+    ``bins`` and the expected error ``ece`` are those of ``Calibration``.
+    """
     figure = new_figure(6.5, 5.5)
     axes = figure.add_subplot()
-    bins = calibration.bins[calibration.bins["detections"] > 0]
+    bins = bins[bins["detections"] > 0]
     if bins.empty:
         say_nothing(axes, f"no detection has a score above {CALIBRATION_SCORE:g}")
         save(figure, path)
@@ -72,7 +74,7 @@ def save_reliability_plot(calibration: Calibration, path: Path) -> None:
     axes.set_xticks(middle, labels, fontsize=8)
     axes.set(xlim=(0, 1), ylim=(0, 1.1), ylabel="share of right detections")
     axes.set_xlabel("score, and number of detections")
-    axes.set_title(f"Reliability: expected calibration error {calibration.ece:.3f}")
+    axes.set_title(f"Reliability: expected calibration error {ece:.3f}")
     axes.legend(loc="upper left", frameon=False)
     text = f"IoU ≥ 0.5, detections with a score above {CALIBRATION_SCORE:g}"
     figure.supxlabel(text, fontsize=8, color="0.35")

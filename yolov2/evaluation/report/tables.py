@@ -11,10 +11,9 @@ from yolov2.evaluation.detections_file import NAME, write_detections
 from yolov2.evaluation.diagnosis import label_error_table, label_errors
 from yolov2.evaluation.evaluate import EvaluatedCheckpoint
 from yolov2.evaluation.figures import SIZES
-from yolov2.evaluation.hotcoco_eval import evaluator
 from yolov2.evaluation.metrics import Evaluation
 from yolov2.evaluation.slices import brightness, slice_table
-from yolov2.evaluation.thresholds import confidence_curves
+from yolov2.evaluation.thresholds import best_thresholds, confidence_curves, threshold_table
 
 
 def write_tables(evaluated: EvaluatedCheckpoint, folder: Path) -> None:
@@ -29,16 +28,16 @@ def write_tables(evaluated: EvaluatedCheckpoint, folder: Path) -> None:
     evaluation.pr_curves.to_csv(folder / "pr_curve.csv", index=False)
     for figure, table in confidence_curves(evaluation.matches, evaluation.class_names).items():
         table.to_csv(folder / f"{figure.lower()}_curve.csv", index=False)
+    best = threshold_table(best_thresholds(evaluation.matches, names))
+    best.to_csv(folder / "best_thresholds.csv", index=False)
     confusion_samples(evaluation.confusion, names).to_csv(folder / "confusion.csv", index=False)
     evaluation.calibration.bins.to_csv(folder / "reliability.csv", index=False)
     evaluation.errors.to_csv(folder / "errors.csv", index=False)
     size_table(evaluation).to_csv(folder / "sizes.csv", index=False)
     annotated, detections = evaluated.annotated, evaluated.detections
-    judge = evaluator(annotated.truth, detections, len(annotated.class_names))
-    judge.evaluate()
-    slices = slice_table(judge, annotated, _brightness(annotated))
+    slices = slice_table(evaluation.judge, annotated, _brightness(annotated))
     slices.to_csv(folder / "slices.csv", index=False)
-    candidates = label_errors(judge, annotated.truth, detections)
+    candidates = label_errors(evaluation.judge, annotated.truth, detections)
     label_error_table(candidates, annotated).to_csv(folder / "label_errors.csv", index=False)
     write_detections(folder / NAME, detections, annotated)
     scores = image_table(evaluation.image_scores, annotated.images)

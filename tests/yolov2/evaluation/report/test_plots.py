@@ -6,7 +6,7 @@ from PIL import Image
 from yolov2.detection.draw import class_colour
 from yolov2.evaluation.report.curves import save_confidence_plot, save_pr_plot
 from yolov2.evaluation.report.plots import save_confusion_plot, save_sizes_plot
-from yolov2.evaluation.thresholds import FIGURES, BestThreshold
+from yolov2.evaluation.rows import FIGURES, BestThreshold
 
 AWKWARD = ["a $1 or $2", "_hidden", "50%_off"]
 

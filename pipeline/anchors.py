@@ -21,7 +21,7 @@ def main() -> None:
         side = read_section("model", ModelConfig).image_size
         report = choose_anchors(LabelTables.read(paths.ARTIFACTS), config, side)
         write_json(paths.ANCHORS, report.as_json())
-    print(anchor_table(report))
+        print(anchor_table(report))
 
 
 if __name__ == "__main__":

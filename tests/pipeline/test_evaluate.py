@@ -13,6 +13,7 @@ from PIL import Image
 
 from pipeline import evaluate, paths, report
 from pipeline.running import recorder
+from pipeline.running.recorder import Recorder
 from pipeline.tracking.connection import connect
 from pipeline.tracking.recordings import pending
 from tests.pipeline import tracked
@@ -184,3 +185,23 @@ def test_what_is_edited_meanwhile_leaves_no_recording(
     with pytest.raises(ValueError, match=r"stage evaluate ran: params.yaml: evaluate.seed null, n"):
         stage("val")
     assert list(Path(recorder.RECORDINGS).glob("*")) == []
+
+
+def test_an_edit_while_the_recorder_is_waited_for_leaves_the_stage_stale_and_the_run_true(
+    stage: Callable[[str], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("dvc.yaml").write_text(json.dumps({"stages": {"evaluate": {"params": ["evaluate.seed"]}}}))
+    finish = Recorder.finish
+
+    def then_edit(given: Recorder, status: recorder.Status) -> None:
+        finish(given, status)
+        text = paths.PARAMS.read_text()
+        paths.PARAMS.write_text(text.replace("resamples: 50", "resamples: 50, seed: 3"))
+
+    monkeypatch.setattr(Recorder, "finish", then_edit)
+    with pytest.raises(ValueError, match=r"stage evaluate ran: params.yaml: evaluate.seed null, n"):
+        stage("val")
+    (run,) = tracked.runs(connect("yolov2"), "evaluate")
+    assert run.info.status == "FINISHED"
+    assert run.data.params["evaluate.seed"] == "0"  # what was measured with
+    assert run.data.tags["result"] == file_sha256(paths.METRICS)

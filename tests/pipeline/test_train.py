@@ -258,6 +258,22 @@ def test_sigterm_ends_in_good_order_and_is_gone_on_from(repository: Path) -> Non
     assert steps(run_id, "step/loss") == [10, 20, 30, 40, 50, 60]
 
 
+@pytest.mark.usefixtures("unrecorded")
+def test_an_edit_while_results_are_copied_leaves_the_stage_stale(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace / "dvc.yaml").write_text(json.dumps({"stages": {"train": {"params": ["train.lr"]}}}))
+
+    def then_edit(*given: Any) -> None:
+        text = paths.PARAMS.read_text()
+        paths.PARAMS.write_text(text.replace("lr: 0.003", "lr: 0.01"))
+
+    monkeypatch.setattr(train, "_train", lambda *given, **named: None)
+    monkeypatch.setattr(train, "_publish", then_edit)
+    with pytest.raises(ValueError, match=r"train ran: params.yaml: train.lr 0.003, now 0.01"):
+        train.main()
+
+
 def test_what_is_edited_meanwhile_is_not_what_was_trained(repository: Path) -> None:
     make_workspace(repository, {"train.epochs": 3}, images=80)
     stage_file = {"deps": ["artifacts/labels.parquet"], "params": ["model", "train"]}

@@ -126,8 +126,20 @@ def test_where_it_runs_is_not_part_of_the_fingerprint(tmp_path: Path) -> None:
     )
     assert [name for name, value in vars(elsewhere).items() if value == vars(MACHINE)[name]] == []
     assert inputs(tmp_path, **vars(elsewhere)).fingerprint() == plain
-    assert inputs(tmp_path, devices=2, batch_size=4).fingerprint() == plain
     assert inputs(tmp_path, seed=1).fingerprint() != plain
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"devices": 2}, {"sync_batch_norm": True}, {"amp": "bf16"}, {"tf32": False},
+     {"compile": True}, {"channels_last": False}, {"augment": AugmentConfig(augment_on="device")}],
+)  # fmt: skip
+def test_what_decides_the_last_bit_is_part_of_the_fingerprint(
+    tmp_path: Path, setting: dict[str, object]
+) -> None:
+    plain: dict[str, object] = {"augment": AugmentConfig()}
+    changed = inputs(tmp_path, **(plain | setting))
+    assert changed.fingerprint() != inputs(tmp_path, **plain).fingerprint()
 
 
 def test_loader_workers_do_not_change_the_result(

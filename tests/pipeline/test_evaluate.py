@@ -1,7 +1,9 @@
 """Stage ``evaluate``: figures, tables, thresholds; and the run that its recorder makes of them."""
 
+import errno
 import json
 import os
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +17,8 @@ from pipeline import evaluate, paths, report
 from pipeline.running import recorder
 from pipeline.running.recorder import Recorder
 from pipeline.tracking.connection import connect
-from pipeline.tracking.recordings import pending
+from pipeline.tracking.follow import follow
+from pipeline.tracking.recordings import pending, send_pending
 from tests.pipeline import tracked
 from tests.pipeline.recorders import kill_recorder, until
 from tests.pipeline.small_training import stored_figures, stored_runs
@@ -204,4 +207,27 @@ def test_an_edit_while_the_recorder_is_waited_for_leaves_the_stage_stale_and_the
     (run,) = tracked.runs(connect("yolov2"), "evaluate")
     assert run.info.status == "FINISHED"
     assert run.data.params["evaluate.seed"] == "0"  # what was measured with
+    assert run.data.tags["result"] == file_sha256(paths.METRICS)
+
+
+def test_what_the_system_refuses_to_the_recorder_fails_nothing(
+    stage: Callable[[str], dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    real = recorder._start
+
+    def start(module: str, *given: str, **pipes: Any) -> "subprocess.Popen[bytes]":
+        if module == "pipeline.tracking.record":
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        return real(module, *given, **pipes)
+
+    with monkeypatch.context() as busy:
+        busy.setattr(recorder, "_start", start)
+        assert stage("val")["images"] == 1
+    assert "this cannot be recorded: [Errno 11] Resource temporarily" in capsys.readouterr().err
+    (waits,) = pending()
+    send_pending(follow)
+    assert recorder.is_sent(waits)
+    (run,) = tracked.runs(connect("yolov2"), "evaluate")
     assert run.data.tags["result"] == file_sha256(paths.METRICS)

@@ -102,9 +102,10 @@ class Recorder:
 
         An error is repeated a few times only, and a store that is away is not asked again.
         """
+        alive = False
         with _told():
-            return self._keep_alive()
-        return False
+            alive = self._keep_alive()
+        return alive
 
     def _keep_alive(self) -> bool:
         status = 0 if self.process is None else self.process.poll()
@@ -180,15 +181,17 @@ def hand_over(folder: Path, result: Mapping[str, Any], files: Mapping[str, Path]
 
     Whether it could be written; the recording has come to nothing if not.
     """
+    written = False
     with _told():
         for name, file in files.items():
             target = folder / FILES / name
             target.parent.mkdir(parents=True, exist_ok=True)
             copyfile(file, target)
         write_json(folder / RESULT, result)
-        return True
-    drop(folder)
-    return False
+        written = True
+    if not written:
+        drop(folder)
+    return written
 
 
 def drop(folder: Path) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
@@ -78,6 +79,7 @@ def test_a_run_folder_is_complete(whole: tuple[Path, TrainingInputs]) -> None:
     assert json.loads((folder / "parameters.json").read_text())["train"]["lr"] == 0.01
     environment = json.loads((folder / "environment.json").read_text())
     assert environment["packages"]["torch"]
+    assert environment["packages"]["yolov2-pipeline"] == version("yolov2-pipeline")
     assert environment["number_format"] == "off"
     assert load_detector(folder / "best.pt").class_names == ("red", "blue")
 

@@ -22,7 +22,7 @@ def main() -> None:
         report = choose_anchors(LabelTables.read(paths.ARTIFACTS), config, side)
         write_json(paths.ANCHORS, report.as_json())
         write_text(paths.ANCHORS_TABLE, report.as_table().to_csv(index=False))
-    print(anchor_table(report))
+        print(anchor_table(report))
 
 
 if __name__ == "__main__":

@@ -41,14 +41,18 @@ def _is_known(folder: Path) -> bool:
     return old.exists() and bool(json.loads(old.read_text(encoding="utf-8")).get("logged"))
 
 
+def recorded_trainings(root: Path) -> list[Path]:
+    """Folders below ``root`` of trainings that are finished and in MLflow, the newest first."""
+    done = [path.parent for path in root.glob(f"*/{HASHES}")]
+    done = [folder for folder in done if _is_known(folder)]
+    return sorted(done, key=lambda folder: (folder / HASHES).stat().st_mtime, reverse=True)
+
+
 def forget_old_trainings(current: Path) -> None:
     """Remove finished trainings but the newest few.
 
     Unfinished ones may still be resumed, and those that MLflow lacks may still be sent.
     """
-    done = [path.parent for path in current.parent.glob(f"*/{HASHES}")]
-    done = [folder for folder in done if _is_known(folder)]
-    done.sort(key=lambda folder: (folder / HASHES).stat().st_mtime, reverse=True)
-    for folder in done[KEPT_TRAININGS:]:
+    for folder in recorded_trainings(current.parent)[KEPT_TRAININGS:]:
         if folder != current:
             shutil.rmtree(folder)

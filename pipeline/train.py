@@ -94,6 +94,7 @@ def main() -> None:
     read.require_unchanged()
     _publish(inputs, folder)
     forget_old_trainings(folder)
+    read.require_unchanged()
 
 
 def _start_processes(devices: int) -> None:

@@ -19,7 +19,7 @@ from pipeline.running.entry import run_stage
 from pipeline.validation.data_docs import make_self_contained
 from pipeline.validation.expectations import render_page, run_expectations
 from pipeline.validation.report import Outcome, advice, front_page, report
-from pipeline.workspace.inputs import unchanged
+from pipeline.workspace.inputs import Inputs
 from yolov2.config.data import DataConfig, ValidateConfig
 from yolov2.data.description import check_watched, read_description
 from yolov2.data.labels.checks import judge
@@ -32,9 +32,10 @@ STAGE = "validate"
 
 def main() -> None:
     """Validate the data set of ``params.yaml``; the label table is written if it passes."""
-    with unchanged(STAGE):
-        data, config = read_section("data", DataConfig), read_section("validate", ValidateConfig)
-        outcome = examine(data, config)
+    inputs = Inputs.of(STAGE)
+    data, config = read_section("data", DataConfig), read_section("validate", ValidateConfig)
+    outcome = examine(data, config)
+    inputs.require_unchanged()  # before a mistake is told that nobody has made
     found = report(outcome)
     write_reports(outcome, found)
     if errors(outcome.problems):
@@ -42,6 +43,7 @@ def main() -> None:
     assert outcome.passed, "Great Expectations found what our own checks did not"
     outcome.tables.write(paths.ARTIFACTS)
     print(summary(found, outcome.problems))
+    inputs.require_unchanged()
 
 
 def examine(data: DataConfig, config: ValidateConfig) -> Outcome:

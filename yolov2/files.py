@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+STREAMS = ("/dev", "/dev/fd", "/proc/self/fd")
+"""Folders of devices and open files: ``/dev/stdout``."""
+
 
 def write_text(path: Path, text: str) -> None:
     """Write ``path`` through a temporary file beside it: a reader sees the old or the new.
@@ -30,6 +33,10 @@ def file_sha256(path: Path) -> str:
 
 
 def _write(path: Path, content: bytes) -> None:
+    if str(path.absolute().parent) in STREAMS or path.is_fifo():
+        with path.open("ab") as stream:  # nothing can take its place, and what was told stays
+            stream.write(content)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -78,10 +78,10 @@ def was_trained(root: Path) -> bool:
 def reproduce(place: Workplace, stage: str) -> Outcome:
     """Bring one stage up to date, and that stage only.
 
-    Single-item, so that a stage can run under no other name than its own, and that an edit of
-    ``params.yaml`` during a long training neither reaches back nor trains again: ``dvc.lock``
-    records what each stage has read, and the next run picks the edit up. ``--wait-for-lock``,
-    because a finished stage would else fail when another DVC command holds the repository's lock.
+    Single-item, so that a stage can run under no other name than its own, and that no stage before
+    it runs again for an edit that came meanwhile. An edit of what the stage itself reads, while it
+    runs, makes it fail in the end, and stale. ``--wait-for-lock``, because a finished stage would
+    else fail when another DVC command holds the repository's lock.
 
     Raises:
         StageError: the stage failed; its ``kind`` says whether to try again.

@@ -25,6 +25,8 @@ from pipeline.registry.references import (
     find_candidate,
     find_checkpoint,
 )
+from pipeline.tracking.follow import follow
+from pipeline.tracking.recordings import send_pending
 from pipeline.tracking.runs import log_report
 from yolov2.config.section import require
 from yolov2.detection.detections import Detections
@@ -60,6 +62,7 @@ def compare(wanted: Wanted) -> Iterator[str]:
     """
     params = load()
     bench = bench_of(params, wanted.split, wanted.device)
+    send_pending(follow, wait=True)  # a side may be a run that waits to be recorded
     sides = [_find_side(params.tracking, side) for side in wanted.sides]
     # all are found before the first is measured
     measured = [

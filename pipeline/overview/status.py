@@ -1,12 +1,13 @@
 """Where everything stands: data, stages, the last run, the champion, what waits, disk used."""
 
 import os
+import shlex
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pipeline import paths
-from pipeline.checkpoints import CHECKPOINTS
+from pipeline.checkpoints import CHECKPOINTS, recorded_trainings
 from pipeline.params.schema import Params, load
 from pipeline.promotion.standing import UNREGISTERED, Standing, standing
 from pipeline.registry.models import CHAMPION, Registry
@@ -19,8 +20,8 @@ from pipeline.workspace.revision import place
 from pipeline.workspace.stages import FRESH, NEVER, stages
 
 FREED_BY = {
-    "checkpoints": "remove folders of checkpoints/ that no training will go on with",
-    "DVC cache": "dvc gc --workspace --all-commits (what no commit names goes)",
+    "DVC cache": "dvc gc --workspace --all-commits --all-experiments (what none of these names"
+    " goes)",
     "MLflow": "mlflow gc, after runs were deleted on its pages",
 }
 
@@ -37,6 +38,7 @@ def status() -> dict[str, Any]:
     found["store"], held = _registry(params)
     found |= held
     found["disk"] = _disk()
+    found["free"] = {"checkpoints": _free_checkpoints()} | FREED_BY
     found["to_do"] = _to_do(found)
     return found
 
@@ -56,7 +58,7 @@ def render(found: dict[str, Any]) -> str:
     lines.append(f"champion   {found['champion'] or 'none'}")
     lines.append(f"runs       {found['store']}")
     for name, size in found["disk"].items():
-        lines.append(f"disk       {name} {_size(size)}; free it: {FREED_BY[name]}")
+        lines.append(f"disk       {name} {_size(size)}; free it: {found['free'][name]}")
     lines += [f"to do      {each}" for each in found["to_do"]] or ["to do      nothing"]
     return "\n".join(lines)
 
@@ -120,6 +122,14 @@ def _disk() -> dict[str, int]:
         places["DVC cache"] = [cache_of(root, dict(os.environ))]
     places["MLflow"] = _store_files()
     return {name: sum(map(_bytes, folders)) for name, folders in places.items()}
+
+
+def _free_checkpoints() -> str:
+    """What removes the trainings whose results DVC and MLflow have; one that can go on stays."""
+    done = recorded_trainings(paths.project_root() / CHECKPOINTS)
+    if not done:
+        return "nothing to remove, no training is finished and recorded"
+    return f"rm -r {shlex.join(map(os.path.relpath, done))} (finished and recorded)"
 
 
 def _store_files() -> list[Path]:

@@ -63,6 +63,7 @@ def reproduce(
     tolerance = TOLERANCE if tolerance is None else tolerance
     require(tolerance >= 0, f"--tolerance must not be negative, not {tolerance:g}")
     config = read_section("tracking", TrackingConfig)
+    send_pending(follow, wait=True)  # the original, or its evaluation, may wait to be recorded
     source, original = find_source(config, reference)
     found = _repeat(config, source, original, changes, keep=keep, tolerance=tolerance)
     files = write_reproduction(found, source, list(changes), OUTPUT)

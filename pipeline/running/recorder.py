@@ -5,7 +5,7 @@ A stage writes a *recording*, a folder in the main repository that outlives the 
 (``pipeline.tracking.follow`` or ``.record``) reads it, and leaves ``sent.json`` when MLflow has all
 of it. All that collects, draws and tells is a program that is started here and never imported, so
 that it can change without making a result stale; and nothing here fails a stage that has begun to
-compute.
+compute: where a file cannot be written, or no process be started, a line says so.
 """
 
 import json
@@ -92,14 +92,22 @@ class Recorder:
     restarts: int = field(default=0)
 
     def start(self) -> None:
-        """Have the program work on the recording."""
-        self.process = _start(f"pipeline.tracking.{self.program}", str(self.folder))
+        """Have the program work on the recording; where it cannot, that is said."""
+        self.process = None
+        with _told():
+            self.process = _start(f"pipeline.tracking.{self.program}", str(self.folder))
 
     def keep_alive(self) -> bool:
         """Start the program again if it has died; whether something is at work now.
 
         An error is repeated a few times only, and a store that is away is not asked again.
         """
+        alive = False
+        with _told():
+            alive = self._keep_alive()
+        return alive
+
+    def _keep_alive(self) -> bool:
         status = 0 if self.process is None else self.process.poll()
         if status is None:
             return True
@@ -114,9 +122,13 @@ class Recorder:
 
         What is left then stays in the recording; who needs the run sends it.
         """
-        write_json(self.folder / ENDED, {"status": status})
         if patience is None:
             patience = PATIENCE if status == "FINISHED" else HURRY
+        with _told():
+            self._finish(status, patience)
+
+    def _finish(self, status: Status, patience: float) -> None:
+        write_json(self.folder / ENDED, {"status": status})
         end = time.monotonic() + patience
         while not is_sent(self.folder) and time.monotonic() < end and self.keep_alive():
             time.sleep(POLL)
@@ -164,13 +176,22 @@ def new_folder(stage: str) -> Path:
     return project_root() / RECORDINGS / name
 
 
-def hand_over(folder: Path, result: Mapping[str, Any], files: Mapping[str, Path]) -> None:
-    """Add what a stage has computed: plain values, and copies of files by their place."""
-    for name, file in files.items():
-        target = folder / FILES / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        copyfile(file, target)
-    write_json(folder / RESULT, result)
+def hand_over(folder: Path, result: Mapping[str, Any], files: Mapping[str, Path]) -> bool:
+    """Add what a stage has computed: plain values, and copies of files by their place.
+
+    Whether it could be written; the recording has come to nothing if not.
+    """
+    written = False
+    with _told():
+        for name, file in files.items():
+            target = folder / FILES / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            copyfile(file, target)
+        write_json(folder / RESULT, result)
+        written = True
+    if not written:
+        drop(folder)
+    return written
 
 
 def drop(folder: Path) -> None:
@@ -208,9 +229,19 @@ def read_notices(folder: Path) -> str:
 
 def add_notice(folder: Path, text: str) -> None:
     """Keep ``text``; a step that is repeated may tell it again."""
-    told = read_notices(folder)
-    if text not in told.split("\n\n"):
-        write_text(folder / NOTICES, f"{told}{text}\n\n")
+    with _told():
+        told = read_notices(folder)
+        if text not in told.split("\n\n"):
+            write_text(folder / NOTICES, f"{told}{text}\n\n")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say what the system refuses, and go on: what is computed counts more than its recording."""
+    try:
+        yield
+    except OSError as error:
+        print(f"this cannot be recorded: {error}", file=sys.stderr)
 
 
 def _last_line(said: bytes) -> str:

@@ -152,6 +152,23 @@ def pending(root: Path | None = None) -> list[Path]:
     return [file.parent for file in sorted(found, key=lambda file: file.stat().st_mtime)]
 
 
+def is_pending(stage: str, record: Mapping[str, Any]) -> bool:
+    """Whether a result of ``stage`` waits to be recorded; ``record`` is by what it is known.
+
+    That is the ``key`` of a training, the ``result`` (sha256 of the output) of what follows.
+    """
+    for recording in map(Recording.open, pending()):
+        if recording.stage != stage:
+            continue
+        if stage == "train":
+            known, wanted = recording.about.get("key"), record.get("key")
+        else:
+            known, wanted = read(recording.folder, RESULT).get("digest"), record.get("result")
+        if wanted and known == wanted:
+            return True
+    return False
+
+
 def send_pending(
     follow: Callable[[Path], None], root: Path | None = None, *, wait: bool = False
 ) -> list[str]:

@@ -11,14 +11,18 @@ from typing import Any
 from pipeline.params.tracking import TrackingConfig
 from pipeline.tracking.address import TrackingError, database_file, tracking_uri
 from pipeline.tracking.connection import connect
+from pipeline.tracking.follow import follow
 from pipeline.tracking.links import page_root, run_link
 from pipeline.tracking.origin import ORIGIN, RUN, SAME_CALL
+from pipeline.tracking.recordings import is_pending, send_pending
 from pipeline.tracking.store import Store
 from pipeline.workspace.revision import place
 from pipeline.workspace.stages import Stage, stages
 
 HERE, TWIN, ELSEWHERE, NO_RECORD = "here", "twin", "elsewhere", "no record"
+WAITS = "waits"
 _SAID = {
+    WAITS: "not in the store of runs yet: it waits here, `pipeline track send` sends it",
     ELSEWHERE: "only in the record: made on another machine; `pipeline register` or the"
     " next evaluation imports it",
     NO_RECORD: "its record is not here: `dvc checkout`, `dvc pull`, or it was not tracked then",
@@ -29,8 +33,9 @@ _SAID = {
 class Made:
     """The MLflow run that made a stage's outputs.
 
-    ``where``: this store has it, or a ``twin`` of it (imported, or of the same key), or it is
-    only in the record. ``origin`` and ``training`` say where the run's training came from.
+    ``where``: this store has it, or a ``twin`` of it (imported, or of the same key), or it
+    ``waits`` in a recording of this folder, or it is only in the record. ``origin`` and
+    ``training`` say where the run's training came from.
     """
 
     where: str
@@ -60,11 +65,15 @@ def trace(config: TrackingConfig, rev: str | None = None) -> dict[str, Any]:
 
 
 def _open(config: TrackingConfig) -> tuple[Store | None, str]:
-    """The store, or why there is none: looking must not make one, and works without."""
+    """The store, told what waits here, or why there is none.
+
+    Looking must not make one, and works without.
+    """
     try:
         file = database_file(tracking_uri())
         if file is not None and not file.exists():
             return None, f"no store yet: {file} does not exist"
+        send_pending(follow, wait=True)
         return connect(config.experiment), ""
     except TrackingError as error:
         return None, str(error)
@@ -82,7 +91,8 @@ def _run(store: Store | None, stage: Stage) -> dict[str, str] | None:
         with store.answering():
             run = _recorded(store, stage.name, stage.record)
     if run is None or store is None:
-        return asdict(Made(where=ELSEWHERE, recorded=recorded))
+        where = WAITS if is_pending(stage.name, stage.record) else ELSEWHERE
+        return asdict(Made(where=where, recorded=recorded))
     run_id, tags = str(run.info.run_id), run.data.tags
     began = datetime.fromtimestamp(run.info.start_time / 1000).astimezone()
     made = Made(

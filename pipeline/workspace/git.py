@@ -26,17 +26,22 @@ class WorkTree:
 
 
 def read_work_tree() -> WorkTree:
-    """Commit, branch and patch of the current folder's repository."""
+    """Commit, branch and patch of the current folder's repository.
+
+    Raises:
+        ValueError: there is a commit, but git cannot tell what differs from it.
+    """
     commit = ask_git("rev-parse", "HEAD")
     if commit is None:
         return WorkTree()
-    branch = ask_git("branch", "--show-current")
-    return WorkTree(commit=commit.strip(), branch=(branch or "").strip() or None, patch=_patch())
+    branch = git(Path(), "branch", "--show-current").strip()
+    return WorkTree(commit=commit.strip(), branch=branch or None, patch=_patch())
 
 
 def _patch() -> str:
     """Tracked changes and new files as one patch that git can apply."""
-    listed = ask_git("ls-files", "--others", "--exclude-standard", "-z", ":/") or ""
+    here = Path()
+    listed = git(here, "ls-files", "--others", "--exclude-standard", "-z", ":/")
     new = [n for n in listed.split("\0") if n and not n.endswith("/") and Path(n).is_file()]
     new = [name for name in new if Path(name).name != "dvc.lock"]
     kept = _within_limits(new)
@@ -44,13 +49,13 @@ def _patch() -> str:
     with tempfile.TemporaryDirectory() as folder:
         # a copy of the index, so that new files show in the diff and the real one is untouched
         index = Path(folder) / "index"
-        real = Path((ask_git("rev-parse", "--git-path", "index") or "").strip())
+        real = Path(git(here, "rev-parse", "--git-path", "index").strip())
         if real.is_file():
             shutil.copyfile(real, index)
         if kept:
-            ask_git("add", "--intent-to-add", "--", *kept, index=index)
+            git(here, "add", "--intent-to-add", "--", *kept, index=index)
         exclude = ":(top,exclude,glob)**/dvc.lock"
-        diff = ask_git("diff", "HEAD", "--binary", "--", ":/", exclude, index=index) or ""
+        diff = git(here, "diff", "HEAD", "--binary", "--", ":/", exclude, index=index)
     return "".join(notes) + diff
 
 
@@ -66,28 +71,28 @@ def _within_limits(names: list[str]) -> set[str]:
     return kept
 
 
-def ask_git(*arguments: str, index: Path | None = None) -> str | None:
+def ask_git(*arguments: str) -> str | None:
     """What git prints; None where it has no answer: no git, no repository, before a commit."""
-    environment = os.environ | ({"GIT_INDEX_FILE": str(index)} if index else {})
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, env=environment)
+        done = subprocess.run(["git", *arguments], capture_output=True)
     except FileNotFoundError:
         return None
     # surrogates keep bytes that are not UTF-8 (a patch of a Latin-1 file) until they are written
     return done.stdout.decode(errors="surrogateescape") if done.returncode == 0 else None
 
 
-def git(folder: Path, *arguments: str) -> str:
-    """What ``git ARGUMENTS`` prints in ``folder``.
+def git(folder: Path, *arguments: str, index: Path | None = None) -> str:
+    """What ``git ARGUMENTS`` prints in ``folder``, with another file as its ``index``.
 
     Raises:
         ValueError: it failed, or there is no git; its own words.
     """
+    own = os.environ | ({"GIT_INDEX_FILE": str(index)} if index else {})
     try:
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True)
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, env=own)
     except FileNotFoundError:
         raise ValueError("git is not installed: a run's code comes from its repository") from None
     if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip() or "no reason given"
+        said = " ".join(done.stderr.decode(errors="replace").split()) or "no reason given"
         raise ValueError(f"`git {' '.join(arguments)}` failed: {said}")
     return done.stdout.decode(errors="surrogateescape")

@@ -41,7 +41,7 @@ class Handover:
         files: Iterable[Path],
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Hand over the result, and wait until MLflow has it, as long as that goes.
+        """Hand over the result, and wait until MLflow has it, as long as that goes; never fails.
 
         ``training`` is the content of ``training.json``, ``digest`` the sha256 of the output by
         which the result is known again, ``tags`` what its run is to be found by besides.
@@ -56,6 +56,6 @@ class Handover:
             "digest": digest,
             "history": paths.HISTORY.name if paths.HISTORY.exists() else None,
         }
-        recorder.hand_over(self.recorder.folder, result, placed)
-        self.recorder.start()
-        self.recorder.finish("FINISHED")
+        if recorder.hand_over(self.recorder.folder, result, placed):
+            self.recorder.start()
+            self.recorder.finish("FINISHED")

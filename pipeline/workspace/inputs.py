@@ -33,7 +33,7 @@ class Inputs:
         return cls(stage=stage, state=read_inputs(stage))
 
     def require_unchanged(self) -> None:
-        """Refuse what was computed if an input is not what it was.
+        """Refuse what was computed if an input is not what it was: the last that a stage does.
 
         Raises:
             InputsChangedError: one is not; names what, and says what to do.

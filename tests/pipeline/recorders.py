@@ -1,12 +1,20 @@
 """The programs that record, seen and ended from a test; and a store that is away for a while."""
 
+import os
+import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import psutil
+
+from pipeline.running import processes, recorder
+from tests.pipeline.tracked import identity
+from yolov2.files import write_json
 
 
 def until(condition: Callable[[], object], seconds: float = 240.0) -> None:
@@ -34,6 +42,25 @@ def kill_recorder(process: int, program: str = "follow") -> None:
     if recorder is not None:
         recorder.kill()
         until(lambda: not recorder.is_running() or recorder.status() == psutil.STATUS_ZOMBIE)
+
+
+def leave_evaluation_unrecorded(
+    training: Mapping[str, Any], parameters: Mapping[str, Any], files: Path | None = None
+) -> Path:
+    """The recording of an evaluation that has ended while the store was away; its folder.
+
+    ``files`` is a folder with its tables.
+    """
+    folder = recorder.new_folder("evaluate")
+    if files is not None:
+        shutil.copytree(files, folder / recorder.FILES)
+    who = {"identity": asdict(identity()), "process": processes.mark(os.getpid())}
+    about = {"id": "waits", "began": 1.0, "stage": "evaluate", "parameters": dict(parameters)}
+    write_json(folder / recorder.START, about | who)
+    result = {"training": dict(training), "metrics": {"AP": 0.5}, "digest": "e" * 64}
+    write_json(folder / recorder.RESULT, result)
+    write_json(folder / recorder.ENDED, {"status": "FINISHED"})
+    return folder
 
 
 @contextmanager

@@ -40,3 +40,14 @@ def test_stage_keeps_darknets_anchors_when_asked(stage):
     result = stage("{method: default}")
     assert result["anchors"][0] == [0.57273, 0.677385]
     assert len(result["anchors"]) == 5
+
+
+def test_an_edit_while_the_table_is_printed_leaves_the_stage_stale(stage, monkeypatch):
+    Path("dvc.yaml").write_text("stages: {anchors: {params: [anchors]}}\n")
+
+    def then_edit(report):
+        Path("params.yaml").write_text("model: {image_size: 320}\nanchors: {k: 2}\n")
+
+    monkeypatch.setattr(anchors, "anchor_table", then_edit)
+    with pytest.raises(ValueError, match="stage anchors ran: params.yaml: anchors.k 3, now 2"):
+        stage("{k: 3}")

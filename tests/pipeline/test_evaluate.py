@@ -1,7 +1,9 @@
 """Stage ``evaluate``: figures, tables, thresholds; and the run that its recorder makes of them."""
 
+import errno
 import json
 import os
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +15,10 @@ from PIL import Image
 
 from pipeline import anchors, evaluate, paths, report
 from pipeline.running import recorder
+from pipeline.running.recorder import Recorder
 from pipeline.tracking.connection import connect
-from pipeline.tracking.recordings import pending
+from pipeline.tracking.follow import follow
+from pipeline.tracking.recordings import pending, send_pending
 from tests.pipeline import tracked
 from tests.pipeline.recorders import kill_recorder, until
 from tests.pipeline.small_training import stored_figures, stored_runs
@@ -185,3 +189,46 @@ def test_what_is_edited_meanwhile_leaves_no_recording(
     with pytest.raises(ValueError, match=r"stage evaluate ran: params.yaml: evaluate.seed null, n"):
         stage("val")
     assert list(Path(recorder.RECORDINGS).glob("*")) == []
+
+
+def test_an_edit_while_the_recorder_is_waited_for_leaves_the_stage_stale_and_the_run_true(
+    stage: Callable[[str], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("dvc.yaml").write_text(json.dumps({"stages": {"evaluate": {"params": ["evaluate.seed"]}}}))
+    finish = Recorder.finish
+
+    def then_edit(given: Recorder, status: recorder.Status) -> None:
+        finish(given, status)
+        text = paths.PARAMS.read_text()
+        paths.PARAMS.write_text(text.replace("resamples: 50", "resamples: 50, seed: 3"))
+
+    monkeypatch.setattr(Recorder, "finish", then_edit)
+    with pytest.raises(ValueError, match=r"stage evaluate ran: params.yaml: evaluate.seed null, n"):
+        stage("val")
+    (run,) = tracked.runs(connect("yolov2"), "evaluate")
+    assert run.info.status == "FINISHED"
+    assert run.data.params["evaluate.seed"] == "0"  # what was measured with
+    assert run.data.tags["result"] == file_sha256(paths.METRICS)
+
+
+def test_what_the_system_refuses_to_the_recorder_fails_nothing(
+    stage: Callable[[str], dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    real = recorder._start
+
+    def start(module: str, *given: str, **pipes: Any) -> "subprocess.Popen[bytes]":
+        if module == "pipeline.tracking.record":
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        return real(module, *given, **pipes)
+
+    with monkeypatch.context() as busy:
+        busy.setattr(recorder, "_start", start)
+        assert stage("val")["images"] == 1
+    assert "this cannot be recorded: [Errno 11] Resource temporarily" in capsys.readouterr().err
+    (waits,) = pending()
+    send_pending(follow)
+    assert recorder.is_sent(waits)
+    (run,) = tracked.runs(connect("yolov2"), "evaluate")
+    assert run.data.tags["result"] == file_sha256(paths.METRICS)

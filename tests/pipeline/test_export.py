@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from pipeline import export
+from pipeline.running.recorder import Recorder
 from pipeline.tracking.connection import connect
 from tests.pipeline.tracked import KEY, files, runs
 from tests.tables import make_tables
@@ -238,3 +239,21 @@ def test_images_come_from_all_over_the_split():
     assert len(spread(tables, "test", 50)) == 10
     with pytest.raises(ValueError, match=r"split 'val', which the data set does not have \(it has"):
         spread(tables, "val", 4)
+
+
+def test_an_edit_while_the_recorder_is_waited_for_leaves_the_stage_stale(
+    stage, monkeypatch, unrecorded
+):
+    stages = {"export": {"params": ["export"]}}
+    Path("dvc.yaml").write_text(json.dumps({"stages": stages}))
+
+    text = PARAMS.replace("{images", "{formats: [torchscript], images")
+    Path("params.yaml").write_text(text)
+
+    def then_edit(recorder, status):
+        recorder.process.wait()
+        Path("params.yaml").write_text(text.replace("images: 3", "images: 2"))
+
+    monkeypatch.setattr(Recorder, "finish", then_edit)
+    with pytest.raises(ValueError, match="stage export ran: params.yaml: export.images 3, now 2"):
+        export.main()

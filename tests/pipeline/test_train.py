@@ -1,5 +1,6 @@
 """The stage ``train`` and its recorder: followed, interrupted, taken up again, not repeated."""
 
+import errno
 import json
 import os
 import signal
@@ -256,6 +257,41 @@ def test_sigterm_ends_in_good_order_and_is_gone_on_from(repository: Path) -> Non
     assert steps(run_id, "train/loss") == [1, 2, 3]
     assert steps(run_id, "train/images_per_second") == [1, 2, 3]
     assert steps(run_id, "step/loss") == [10, 20, 30, 40, 50, 60]
+
+
+@pytest.mark.usefixtures("unrecorded")
+def test_a_training_ends_where_no_recorder_can_be_started(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    does_nothing = recorder._start
+
+    def start(module: str, *given: str, **pipes: Any) -> "subprocess.Popen[bytes]":
+        if module == "pipeline.tracking.follow":
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+        return does_nothing(module, *given, **pipes)
+
+    monkeypatch.setattr(recorder, "_start", start)
+    train.main()
+    assert paths.TRAINING.exists()
+    said = capsys.readouterr().err
+    assert "this cannot be recorded: [Errno 12] Cannot allocate memory\n" in said
+    assert f"it waits in {checkpoint_folder(workspace) / RECORDING}" in said
+
+
+@pytest.mark.usefixtures("unrecorded")
+def test_an_edit_while_results_are_copied_leaves_the_stage_stale(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace / "dvc.yaml").write_text(json.dumps({"stages": {"train": {"params": ["train.lr"]}}}))
+
+    def then_edit(*given: Any) -> None:
+        text = paths.PARAMS.read_text()
+        paths.PARAMS.write_text(text.replace("lr: 0.003", "lr: 0.01"))
+
+    monkeypatch.setattr(train, "_train", lambda *given, **named: None)
+    monkeypatch.setattr(train, "_publish", then_edit)
+    with pytest.raises(ValueError, match=r"train ran: params.yaml: train.lr 0.003, now 0.01"):
+        train.main()
 
 
 def test_what_is_edited_meanwhile_is_not_what_was_trained(repository: Path) -> None:

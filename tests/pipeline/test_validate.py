@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from pipeline import paths
+from pipeline import paths, validate
 from pipeline.labels import read_labels
 from pipeline.validate import main
 from pipeline.validation.data_docs import make_self_contained
@@ -160,6 +160,22 @@ def test_with_a_test_split_nothing_is_said(
     main()
     assert "no test split" not in capsys.readouterr().out
     assert "no test split" not in (paths.DATA_DOCS / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_label_edited_while_the_pages_are_written_leaves_the_stage_stale(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_dataset(workspace / "pets", {"train": {"a": GOOD}, "val": {"b": GOOD}})
+    configure()
+    Path("dvc.yaml").write_text("stages: {validate: {deps: [pets]}}\n")
+
+    def then_edit(*given: Any) -> str:
+        (workspace / "pets/labels/train/a.txt").write_text(GOOD + GOOD)
+        return "done"
+
+    monkeypatch.setattr(validate, "summary", then_edit)
+    with pytest.raises(ValueError, match="^changed while the stage validate ran: pets"):
+        main()
 
 
 def test_mistakes_stop_after_the_report_is_written(workspace: Path) -> None:

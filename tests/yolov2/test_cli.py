@@ -296,7 +296,9 @@ def test_from_labels_to_detections(data, tmp_path, capsys):
     assert cli.main([*train, "--zero-size", "drop"]) == 2
     assert "already holds a training: go on with it (--resume)" in capsys.readouterr().err
     label.write_text(right)
-    assert cli.main(["anchors", "--data", str(data), "--k", "2", "--image-size", "64"]) == 0
+    anchors = ["anchors", "--data", str(data), "--k", "2", "--image-size", "64"]
+    assert cli.main([*anchors, "--output", str(run / "anchors.json")]) == 0
+    assert len(json.loads((run / "anchors.json").read_text())["anchors"]) == 2
     assert "2 anchors (kmeans) for 64 px input" in capsys.readouterr().out
     weights = ["--weights", str(run / "best.pt")]
     assert cli.main(["evaluate", *weights, "--data", str(data), "--split", "val"]) == 0

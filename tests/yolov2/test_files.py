@@ -55,6 +55,28 @@ def test_a_failure_leaves_the_old_one_and_nothing_else(
     assert os.listdir(tmp_path) == ["notes.md"]
 
 
+@pytest.mark.parametrize("folder", ["/dev/fd", "/proc/self/fd"])
+def test_an_open_file_is_written_through(folder: str, tmp_path: Path) -> None:
+    with (tmp_path / "said").open("w") as file:
+        file.write("a table\n")
+        file.flush()
+        write_text(Path(folder, str(file.fileno())), "and more\n")
+    assert (tmp_path / "said").read_text() == "a table\nand more\n"
+    assert os.listdir(tmp_path) == ["said"]
+
+
+def test_a_pipe_is_written_through(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    said: list[str] = []
+    reader = threading.Thread(target=lambda: said.append(pipe.read_text()))
+    reader.start()
+    write_json(pipe, {})
+    reader.join()
+    assert said == ["{}\n"]
+    assert pipe.is_fifo()
+
+
 def test_folders_are_made_and_text_is_kept(tmp_path: Path) -> None:
     write_text(tmp_path / "a" / "b" / "c.md", "Größe\r\n")
     assert (tmp_path / "a" / "b" / "c.md").read_bytes() == "Größe\r\n".encode()

@@ -1,7 +1,6 @@
 """``yolov2 anchors``."""
 
 import argparse
-import json
 from pathlib import Path
 
 from yolov2.commands.options import add_data, add_section, section_from
@@ -44,9 +43,10 @@ def run(args: argparse.Namespace) -> int:
     from yolov2.commands.data import load_data
     from yolov2.data.anchor_report import anchor_table
     from yolov2.data.anchors import choose_anchors
+    from yolov2.files import write_json
 
     report = choose_anchors(load_data(args).tables, config, model.image_size)
     print(anchor_table(report))
-    if args.output:  # written through, as it may be /dev/stdout
-        Path(args.output).write_text(json.dumps(report.as_json(), indent=2) + "\n", "utf-8")
+    if args.output:
+        write_json(Path(args.output), report.as_json())
     return 0

@@ -17,6 +17,7 @@ from yolov2.network.yolov2 import YOLOv2
 from yolov2.runs.folder import BEST, HASHES
 
 PACKAGES = (
+    "yolov2-pipeline",
     "torch",
     "torchvision",
     "numpy",

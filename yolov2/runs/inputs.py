@@ -39,6 +39,5 @@ class TrainingInputs:
         """sha256 of what decides the weights; ``code`` stands for the program's version."""
         settings = self.parameters()
         del settings["machine"]
-        del settings["train"]["devices"]  # the same steps, whoever shares them
         content = [settings, list(self.tables.class_names), digest(self.tables), code]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

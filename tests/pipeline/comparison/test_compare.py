@@ -11,10 +11,12 @@ import torch
 
 from pipeline import cli, paths
 from pipeline.params.schema import load
-from pipeline.tracking.runs import log_evaluation
+from pipeline.running.recorder import is_sent
+from pipeline.tracking.runs import log_evaluation, open_training_run
 from pipeline.workspace.identity import RunIdentity
+from tests.pipeline.recorders import leave_evaluation_unrecorded
 from tests.pipeline.small_training import make_workspace
-from tests.pipeline.tracked import KEY, files, open_store, runs
+from tests.pipeline.tracked import KEY, files, identity, open_store, runs
 from yolov2.data.table import LabelTables
 from yolov2.detection.detections import Detections
 from yolov2.evaluation.annotated import AnnotatedImages, annotated_images
@@ -49,8 +51,8 @@ def data() -> AnnotatedImages:
     return annotated_images(LabelTables.read(paths.ARTIFACTS), "val", None)
 
 
-def leave_evaluation(annotated: AnnotatedImages, lr: float, found: bool) -> str:
-    """The run of an evaluation that found every object exactly, or none; its id."""
+def leave_tables(folder: Path, annotated: AnnotatedImages, found: bool) -> Path:
+    """The files of an evaluation that found every object exactly, or none."""
     detections = {
         image_id: Detections(
             boxes_xyxy=some.boxes_xyxy[: len(some) * found],
@@ -59,9 +61,14 @@ def leave_evaluation(annotated: AnnotatedImages, lr: float, found: bool) -> str:
         )
         for image_id, some in annotated.truth.items()
     }
-    folder = Path(f"left-{lr}")
     write_detections(folder / "evaluate" / NAME, detections, annotated)
     (folder / "metrics.json").write_text("{}")
+    return folder
+
+
+def leave_evaluation(annotated: AnnotatedImages, lr: float, found: bool) -> str:
+    """The run of such an evaluation; its id."""
+    folder = leave_tables(Path(f"left-{lr}"), annotated, found)
     return log_evaluation(
         load().tracking,
         training_run={"run_id": f"train-{lr}", "key": KEY, "parameters": {"train": {"lr": lr}}},
@@ -261,3 +268,18 @@ def test_details_are_means_over_the_runs_of_a_side(workspace: Path) -> None:
     assert details.settings is not None
     found = {each.name: each.differs for each in details.settings}
     assert found == {"train.lr": True, "train.seed": False}
+
+
+def test_an_evaluation_that_waits_to_be_recorded_is_recorded_first(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = load().tracking
+    parameters = {"evaluate": asdict(load().evaluate), "tracking": asdict(config)}
+    with open_training_run(config, parameters={}, key=KEY, identity=identity()) as training:
+        pass
+    tables = leave_tables(Path("left"), data(), found=True)
+    trained = {"key": KEY, "parameters": {}}
+    folder = leave_evaluation_unrecorded(trained, parameters, tables)
+    cli.run(["compare", training.run_id, training.run_id, "--resamples", "20", "--no-speed"])
+    assert "identical, val AP" in capsys.readouterr().out
+    assert is_sent(folder)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -51,10 +52,10 @@ def test_where_nothing_ran_the_page_says_what_to_do(
         "last run   nothing was evaluated here yet",
         "champion   none",
         "runs       no store yet",
-        "disk       checkpoints 0 MiB; free it: remove folders of checkpoints/ that no training"
-        " will go on with",
-        "disk       DVC cache 0 MiB; free it: dvc gc --workspace --all-commits (what no commit"
-        " names goes)",
+        "disk       checkpoints 0 MiB; free it: nothing to remove, no training is finished and"
+        " recorded",
+        "disk       DVC cache 0 MiB; free it: dvc gc --workspace --all-commits --all-experiments"
+        " (what none of these names goes)",
         "disk       MLflow 0 MiB; free it: mlflow gc, after runs were deleted on its pages",
         "to do      dvc repro (nothing ran yet)",
     ]
@@ -110,6 +111,43 @@ def test_disk_is_what_lies_there(here: Path) -> None:
         "MLflow": 2 * MIB,
     }
     assert "disk       checkpoints 3 MiB; free it: " in render(found)
+
+
+def test_what_is_advised_removes_no_training_that_can_go_on_or_be_sent(here: Path) -> None:
+    for name in ("unfinished", "unsent", "done"):
+        write_json(here / f"checkpoints/{name}/recording/start.json", began=1)
+        (here / f"checkpoints/{name}/last.pt").write_bytes(b"weights")
+    for name in ("unsent", "done"):
+        write_json(here / f"checkpoints/{name}/hashes.json", weights="0")
+    write_json(here / "checkpoints/done/recording/sent.json", began=1)
+    command, _, why = status()["free"]["checkpoints"].partition(" (")
+    assert (command, why) == ("rm -r checkpoints/done", "finished and recorded)")
+
+
+def test_what_is_advised_keeps_the_data_of_experiments(here: Path) -> None:
+    stage = (
+        "cmd: grep seed params.yaml > seed.txt\n    params: [evaluate.seed]\n    outs: [seed.txt]"
+    )
+    (here / "dvc.yaml").write_text(f"stages:\n  one:\n    {stage}\n")
+    tiny.dvc("repro", "-q")
+    run("git", "add", ".")
+    run("git", "commit", "-qm", "one stage")
+    first = Path("seed.txt").read_text()
+    tiny.dvc("exp", "run", "-q", "-n", "demo", "-S", "evaluate.seed=55")
+    assert Path("seed.txt").read_text() != first
+    run("git", "checkout", "-q", ".")
+    tiny.dvc("checkout", "-q")
+    assert Path("seed.txt").read_text() == first
+    program, *advised = status()["free"]["DVC cache"].partition(" (")[0].split()
+    assert program == "dvc"
+    tiny.dvc(*advised, "--force")
+    tiny.dvc("exp", "apply", "demo")
+    tiny.dvc("checkout")
+    assert "seed: 55" in Path("seed.txt").read_text()
+
+
+def run(*command: str) -> None:
+    subprocess.run(command, check=True)
 
 
 def test_a_store_elsewhere_is_measured_there(

@@ -5,12 +5,15 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from pipeline.params.tracking import TrackingConfig
+from pipeline.reproduction import reproduce
 from pipeline.reproduction.page import lines, write_reproduction
 from pipeline.reproduction.passes import Pass, Source, find_source
 from pipeline.reproduction.verdict import Outputs, judge
@@ -20,6 +23,7 @@ from pipeline.workspace.copies import COPIES, link_plain_data, override, past_tr
 from pipeline.workspace.tracked import missing_of
 from tests.pipeline import tracked
 from tests.pipeline.project import copy_project, run, write_params
+from tests.pipeline.recorders import leave_evaluation_unrecorded
 from tests.pipeline.tracked import CONFIG, KEY, PARAMETERS, identity, open_store
 
 ORIGINAL = Pass(
@@ -135,6 +139,28 @@ def test_runs_that_cannot_be_repeated(repository: Path) -> None:
         find_source(CONFIG, whole)
     with pytest.raises(ValueError, match="nosuchrun: neither a file"):
         find_source(CONFIG, "nosuchrun")
+
+
+def test_an_evaluation_that_waits_to_be_recorded_is_part_of_the_original(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (repository / "params.yaml").write_text(json.dumps({"tracking": asdict(CONFIG)}))
+    who = identity()
+    with open_training_run(CONFIG, parameters=PARAMETERS, key=KEY, identity=who) as training:
+        pass
+    own = {"evaluate": PARAMETERS["evaluate"], "tracking": asdict(CONFIG)}
+    leave_evaluation_unrecorded({"key": KEY, "parameters": PARAMETERS}, own)
+    originals = []
+
+    def keep(config: TrackingConfig, source: Source, original: Pass, *_: Any, **more: Any) -> None:
+        originals.append(original)
+        raise ValueError("found")
+
+    monkeypatch.setattr(reproduce, "_repeat", keep)
+    with pytest.raises(ValueError, match="^found$"):
+        reproduce.reproduce(training.run_id, [])
+    (evaluation,) = tracked.runs(open_store(), "evaluate")
+    assert originals[0].evaluation == evaluation.info.run_id
 
 
 def git(folder: Path, *arguments: str) -> str:

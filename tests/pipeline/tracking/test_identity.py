@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -64,6 +66,31 @@ def test_patch_makes_the_work_tree_of_the_commit(
 def test_large_new_file_is_named_but_not_copied(checkout: Path) -> None:
     (checkout / "weights.bin").write_bytes(b"\0" * 5_000_001)
     assert read_work_tree().patch == "# new file not in this patch: weights.bin\n"
+
+
+def test_a_broken_index_is_not_a_clean_tree(checkout: Path) -> None:
+    (checkout / "code.py").write_text("one = 2\n")
+    (checkout / ".git/index").write_bytes(b"broken")
+    assert git("rev-parse", "HEAD")
+    with pytest.raises(ValueError, match=r"^`git ls-files .*` failed: .*index file[^\n]*$"):
+        read_work_tree()
+
+
+@pytest.mark.parametrize("command", ["add", "diff"])
+def test_what_git_cannot_compare_is_said(
+    checkout: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (checkout / "code.py").write_text("one = 2\n")
+    (checkout / "new.py").touch()
+    wrapper = checkout / ".git/bin/git"
+    wrapper.parent.mkdir()
+    real = shutil.which("git")
+    said = f'if [ "$1" = {command} ]; then echo no room >&2; exit 1; fi'
+    wrapper.write_text(f'#!/bin/sh\n{said}\nexec {real} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(ValueError, match=f"^`git {command} .*` failed: no room$"):
+        read_work_tree()
 
 
 def test_identity_of_a_stage(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,6 +151,19 @@ def test_cache_back_and_forth_and_another_machine(project: Path, empty_store: Pa
     assert run["recorded"] == runs[0].data.tags["dvc.key"]
 
 
+def test_what_waits_here_to_be_recorded_is_recorded(project: Path, empty_store: Path) -> None:
+    call(project, "dvc", "repro", "-q")
+    (sent,) = project.glob("recordings/evaluate-*/sent.json")
+    sent.unlink()
+    (project / "mlflow.db").unlink()
+    assert [s["run"]["where"] for s in traced(project).values()] == ["elsewhere", "waits"]
+    text = call(project, "pipeline", "trace")
+    assert "not in the store of runs yet: it waits here, `pipeline track send` sends it" in text
+    shutil.copyfile(empty_store, project / "mlflow.db")
+    assert [s["run"]["where"] for s in traced(project).values()] == ["twin", "here"]
+    assert sent.exists()
+
+
 @pytest.mark.slow
 def test_experiments_in_folders_and_queues(project: Path) -> None:
     call(project, "dvc", "exp", "run", "-q", "--temp", "-n", "apart", "-S", "train.lr=0.5")

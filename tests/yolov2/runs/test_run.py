@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
@@ -78,6 +79,7 @@ def test_a_run_folder_is_complete(whole: tuple[Path, TrainingInputs]) -> None:
     assert json.loads((folder / "parameters.json").read_text())["train"]["lr"] == 0.01
     environment = json.loads((folder / "environment.json").read_text())
     assert environment["packages"]["torch"]
+    assert environment["packages"]["yolov2-pipeline"] == version("yolov2-pipeline")
     assert environment["number_format"] == "off"
     assert load_detector(folder / "best.pt").class_names == ("red", "blue")
 
@@ -126,8 +128,20 @@ def test_where_it_runs_is_not_part_of_the_fingerprint(tmp_path: Path) -> None:
     )
     assert [name for name, value in vars(elsewhere).items() if value == vars(MACHINE)[name]] == []
     assert inputs(tmp_path, **vars(elsewhere)).fingerprint() == plain
-    assert inputs(tmp_path, devices=2, batch_size=4).fingerprint() == plain
     assert inputs(tmp_path, seed=1).fingerprint() != plain
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"devices": 2}, {"sync_batch_norm": True}, {"amp": "bf16"}, {"tf32": False},
+     {"compile": True}, {"channels_last": False}, {"augment": AugmentConfig(augment_on="device")}],
+)  # fmt: skip
+def test_what_decides_the_last_bit_is_part_of_the_fingerprint(
+    tmp_path: Path, setting: dict[str, object]
+) -> None:
+    plain: dict[str, object] = {"augment": AugmentConfig()}
+    changed = inputs(tmp_path, **(plain | setting))
+    assert changed.fingerprint() != inputs(tmp_path, **plain).fingerprint()
 
 
 def test_loader_workers_do_not_change_the_result(

@@ -35,6 +35,7 @@ from pipeline.params.schema import load
 from pipeline.paths import REPORTS
 from pipeline.running.entry import run_stage
 from pipeline.running.leash import end_with
+from yolov2.command_line import Parser
 
 NOTHING = "Nothing to do"
 
@@ -98,7 +99,7 @@ def _drift(place: Workplace) -> str:
 
 def build_parser() -> argparse.ArgumentParser:
     """The options of ``python -m flows.retraining``."""
-    return argparse.ArgumentParser(
+    return Parser(
         prog="python -m flows.retraining",
         description="Train, evaluate, compare, promote or refuse, tell; or find nothing to do.",
     )

@@ -29,6 +29,7 @@ from pipeline.params.flows import FlowsConfig
 from pipeline.params.schema import load
 from pipeline.running.entry import run_stage
 from pipeline.running.leash import end_with
+from yolov2.command_line import Parser
 
 
 @flow(name="training", on_crashed=[take_up])
@@ -78,7 +79,7 @@ def _place(root: Path, config: FlowsConfig, own: Mapping[str, object]) -> Iterat
 
 def build_parser() -> argparse.ArgumentParser:
     """The options of ``python -m flows.training``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m flows.training", description="Run the whole pipeline once, under Prefect."
     )
     parser.add_argument(

@@ -8,6 +8,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from pipeline.params.tracking import TrackingConfig
 from pipeline.tracking.address import TrackingError
@@ -43,8 +44,17 @@ def arrange(store: Store, split: str | None = None) -> None:
         print(f"the experiment's page in MLflow is left as it is: {error}", file=sys.stderr)
 
 
-def links(config: TrackingConfig) -> list[str]:
-    """A line for each view of the experiment: its name and the addresses of table and charts.
+@dataclass(frozen=True, kw_only=True)
+class ViewLinks:
+    """Where MLflow shows a view: the addresses of its table and of its charts."""
+
+    name: str
+    table: str
+    charts: str
+
+
+def links(config: TrackingConfig) -> list[ViewLinks]:
+    """The addresses of each view of the experiment.
 
     Raises:
         TrackingError: the store cannot be used.
@@ -53,12 +63,15 @@ def links(config: TrackingConfig) -> list[str]:
     arrange(store)
     with store.answering():
         tags = dict(store.client.get_experiment(store.experiment_id).tags)
-    root, lines = page_root(store.uri), []
-    for view in views_of(splits(tags)):
-        lines.append(view.name)
-        lines.append(f"  table   {view_link(store.experiment_id, view.key, root)}")
-        lines.append(f"  charts  {view_link(store.experiment_id, view.key, root, charts=True)}")
-    return lines
+    root = page_root(store.uri)
+    return [
+        ViewLinks(
+            name=view.name,
+            table=view_link(store.experiment_id, view.key, root),
+            charts=view_link(store.experiment_id, view.key, root, charts=True),
+        )
+        for view in views_of(splits(tags))
+    ]
 
 
 def splits(tags: Mapping[str, str]) -> list[str]:

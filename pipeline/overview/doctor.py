@@ -16,7 +16,7 @@ from pipeline.workspace.dvc import cache_of
 from pipeline.workspace.git import ask_git
 
 State = Literal["good", "odd", "bad"]
-GOOD, ODD, BAD = "good", "odd", "bad"
+BAD: State = "bad"
 MARKS = {"good": "✓", "odd": "!", "bad": "✗"}
 LOCK = Path("requirements.lock")
 SHARED_MEMORY = 512 * 2**20
@@ -60,12 +60,12 @@ def render(found: list[Finding]) -> str:
 
 def _git() -> Iterator[Finding]:
     if shutil.which("git") is None:
-        yield Finding(subject="git", state="bad", text="not installed", remedy="install git")
+        yield Finding(subject="git", state=BAD, text="not installed", remedy="install git")
         return
     if ask_git("rev-parse", "--verify", "HEAD") is None:
         yield Finding(
             subject="git",
-            state="bad",
+            state=BAD,
             text="this folder is no repository with a commit, so no run knows its code",
             remedy="git init && git add -A && git commit",
         )
@@ -86,17 +86,17 @@ def _dvc() -> Iterator[Finding]:
     root = project_root()
     if not (root / ".dvc").is_dir():
         text = f"{root} is no DVC repository"
-        yield Finding(subject="DVC", state="bad", text=text, remedy="run in the project's root")
+        yield Finding(subject="DVC", state=BAD, text=text, remedy="run in the project's root")
         return
     try:
         cache = cache_of(root, dict(os.environ))
     except ValueError as error:
         remedy = "activate the environment: source .venv/bin/activate"
-        yield Finding(subject="DVC", state="bad", text=str(error), remedy=remedy)
+        yield Finding(subject="DVC", state=BAD, text=str(error), remedy=remedy)
         return
     if cache.exists() and not os.access(cache, os.W_OK):
         text, remedy = f"its cache {cache} cannot be written", f"chown or chmod {cache}"
-        yield Finding(subject="DVC", state="bad", text=text, remedy=remedy)
+        yield Finding(subject="DVC", state=BAD, text=text, remedy=remedy)
     else:
         yield Finding(subject="DVC", state="good", text=f"cache {cache}")
 
@@ -111,10 +111,10 @@ def _store() -> Iterator[Finding]:
             place = file if file.exists() else file.parent
             if not os.access(place, os.W_OK):
                 text, remedy = f"{place} cannot be written", f"chown or chmod {place}"
-                yield Finding(subject="MLflow", state="bad", text=text, remedy=remedy)
+                yield Finding(subject="MLflow", state=BAD, text=text, remedy=remedy)
                 return
     except TrackingError as error:
-        yield Finding(subject="MLflow", state="bad", text=str(error))
+        yield Finding(subject="MLflow", state=BAD, text=str(error))
         return
     where = "answers" if file is None else str(file) + ("" if file.exists() else " (not made yet)")
     yield Finding(subject="MLflow", state="good", text=where)

@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from yolov2.boxes import SLIVER, FloatArray
 from yolov2.config.data import EdgePolicy, ValidateConfig
-from yolov2.data.labels.problems import KINDS, Kind
+from yolov2.data.labels.problems import Kind
 
 BoolArray = NDArray[np.bool_]
 
@@ -106,9 +106,3 @@ def left_out(
         left = size * clipped(boxes)[:, 2:] / np.where(written == 0, 1, written)
         masks.append(np.any(left < SLIVER, axis=1))
     return np.asarray(np.logical_or.reduce(masks))
-
-
-def checked_kinds(config: ValidateConfig) -> tuple[Kind, ...]:
-    """The kinds that are looked for: all whose policy is not ``ignore``."""
-    policy = policies(config)
-    return tuple(kind for kind in KINDS if policy[kind] != "ignore")

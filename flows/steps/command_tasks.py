@@ -11,7 +11,7 @@ from prefect import State, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, Failed
 
-from flows.steps.answers import Ruling, Standing
+from flows.steps.answers import Ruling, Waiting
 from flows.steps.commands import Ended, StageError, Workplace, run
 from flows.steps.tasks import INPUT, failed, here
 from pipeline.paths import REPORTS
@@ -45,7 +45,7 @@ def standing(place: Workplace) -> State[Any]:
 
     def read(_status: int) -> State[Any]:
         told = _taken(file)
-        found = Standing(pending=told["pending"], sentence=told["sentence"])
+        found = Waiting(pending=told["pending"], sentence=told["sentence"])
         return Completed(message=found.sentence, data=found)
 
     return _command(place, "standing", ["--summary", str(file)], read)

@@ -100,7 +100,7 @@ def to_write(known: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, s
     return new | {WRITTEN: json.dumps(ours | {n: _hash(v) for n, v in new.items()})}
 
 
-def describe(experiment_id: str, views: Iterable[View]) -> str:
+def description(experiment_id: str, views: Iterable[View]) -> str:
     """The description: where to look for what, and what can be filtered by. Markdown."""
     lines = []
     for view in views:
@@ -127,7 +127,7 @@ def describe(experiment_id: str, views: Iterable[View]) -> str:
 
 def _wanted(experiment_id: str, views: list[View], created: int) -> dict[str, str]:
     tags = dict(view.as_tag(created) for view in views)
-    return tags | KIND | {NOTE: describe(experiment_id, views)}
+    return tags | KIND | {NOTE: description(experiment_id, views)}
 
 
 def _hash(text: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.labels import read_labels
-from pipeline.pictures import draw_evaluation as draw
+from pipeline.pictures import draw_evaluation
 from yolov2.config.data import DataConfig
 from yolov2.config.evaluate import EvaluateConfig
 
@@ -14,7 +14,7 @@ TABLES = "evaluate"
 """Where the stage's report lies among the files of its recording."""
 
 
-def draw_evaluation(files: Path, sections: Mapping[str, Any]) -> None:
+def add_pictures(files: Path, sections: Mapping[str, Any]) -> None:
     """Add the pictures to the files of an evaluation's recording, in a folder with its data.
 
     They are for people and decide nothing: what cannot be drawn is told of, and the run has the
@@ -23,6 +23,6 @@ def draw_evaluation(files: Path, sections: Mapping[str, Any]) -> None:
     tables = files / TABLES
     try:
         labels = read_labels(DataConfig(**sections["data"]))
-        draw(labels, EvaluateConfig(**sections["evaluate"]), tables, tables)
+        draw_evaluation(labels, EvaluateConfig(**sections["evaluate"]), tables, tables)
     except (ValueError, OSError) as error:
         print(f"no pictures of this evaluation in MLflow: {error}", file=sys.stderr)

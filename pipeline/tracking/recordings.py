@@ -125,9 +125,9 @@ def record(recording: Recording) -> str:
     result = read(recording.folder, RESULT)
     files = recording.folder / FILES
     if recording.stage == "evaluate" and recording.data_is_here():
-        from pipeline.tracking.pictures import draw_evaluation  # only this needs torch
+        from pipeline.tracking.pictures import add_pictures  # only this needs torch
 
-        draw_evaluation(files, recording.about["parameters"])
+        add_pictures(files, recording.about["parameters"])
     log: Callable[..., str] = {"evaluate": log_evaluation, "export": log_export}[recording.stage]
     run_id = log(
         recording.config,

@@ -15,7 +15,7 @@ from pipeline.paths import HISTORY
 from pipeline.tracking import layout
 from pipeline.tracking.connection import connect
 from pipeline.tracking.experiment import arrange
-from pipeline.tracking.lifecycle import begin, begin_below, describe, ending
+from pipeline.tracking.lifecycle import begin, begin_below, ending, write_description
 from pipeline.tracking.marks import run_tags, split_tags
 from pipeline.tracking.origin import headline
 from pipeline.tracking.reap import reap, require_free
@@ -60,7 +60,7 @@ def open_training_run(
     made: list[TrainingRun] = []
     with ending(store, found, lambda: made[0].status):
         with store.answering():
-            describe(store, run, settings, marks, identity)
+            write_description(store, run, settings, marks, identity)
             contexts = {"train": "training", "val": "validation"}
             store.log_inputs(found, layout.data_inputs(parameters, identity, contexts))
             model_id = store.model_of(found, layout.flatten(settings))
@@ -102,7 +102,7 @@ def log_evaluation(
         )
     run_id = str(run.info.run_id)
     with ending(store, run_id), store.answering():
-        describe(store, run, settings, marks, identity)
+        write_description(store, run, settings, marks, identity)
         data = layout.data_inputs(parameters, identity, {split: "evaluation"})
         store.log_inputs(run_id, data, training[1])
         # at a moment that stays: a figure that is sent again adds nothing
@@ -137,7 +137,7 @@ def log_export(
         run = _unfinished(store, marks) or begin_below(store, training, settings, marks, identity)
     run_id = str(run.info.run_id)
     with ending(store, run_id), store.answering():
-        describe(store, run, settings, marks, identity)
+        write_description(store, run, settings, marks, identity)
         store.log_metrics(run_id, [(0, layout.finite(metrics), int(run.info.start_time))])
         store.log_files(run_id, layout.placed(artifacts))
     return run_id

@@ -13,7 +13,7 @@ import numpy as np
 
 from yolov2.boxes import FloatArray
 from yolov2.detection.detections import Detections, GroundTruth
-from yolov2.evaluation.figures import MAX_DETECTIONS, mean_precision
+from yolov2.evaluation.figures import MAX_DETECTIONS, mean_precision, stats_by_name
 
 if TYPE_CHECKING:
     from hotcoco import COCOeval
@@ -64,6 +64,13 @@ def average_precision(
     judge.evaluate()
     judge.accumulate()
     return mean_precision(_precision(judge)[..., 0, 0])
+
+
+def twelve_numbers(judge: "COCOeval") -> dict[str, float]:
+    """Pycocotools' numbers of an evaluator that has matched; undefined ones are absent."""
+    judge.accumulate()
+    judge.summary_lines()  # fills stats, and unlike summarize() prints nothing
+    return stats_by_name(judge.stats)
 
 
 def _precision(judge: "COCOeval") -> FloatArray:

@@ -83,7 +83,7 @@ def _open_checkpoint(path: Path, device: torch.device, *, half: bool) -> OpenedM
     return OpenedModel(
         path=path,
         predict=network.eval().to(memory_format=torch.channels_last),
-        manifest=describe(loaded),
+        manifest=manifest_of(loaded),
         device=device,
     )
 
@@ -112,7 +112,7 @@ def _open_graph(path: Path, device: str) -> Artefact:
     return open_torchscript(path) if path.suffix == ".torchscript" else open_pt2(path)
 
 
-def describe(detector: TrainedDetector) -> Manifest:
+def manifest_of(detector: TrainedDetector) -> Manifest:
     """What an exported file of this checkpoint says about itself."""
     return Manifest(
         class_names=detector.class_names,

@@ -249,7 +249,7 @@ def test_mlflow_stores_a_figure_once_and_a_long_description(repository: Path) ->
         rows = [(1, {"train/loss": 2.0, "train/lr": 0.1}, 1_700_000_000_000)]
         run.store.log_metrics(run.run_id, rows)
         run.store.log_metrics(run.run_id, [*rows, (2, {"train/loss": 1.0}, 1_700_000_000_001)])
-        run.describe("x" * 9000)
+        run.set_description("x" * 9000)
     figures = stored_figures(repository / "mlflow.db", run.run_id)
     assert figures == [("train/loss", 1, 2.0), ("train/loss", 2, 1.0), ("train/lr", 1, 0.1)]
     tags = run.store.client.get_run(run.run_id).data.tags

@@ -2,17 +2,14 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
 from flows.steps.commands import StageError, Workplace, run
 from pipeline.running import failure
-
-DVC_FILE = Path("dvc.yaml")
+from pipeline.workspace.dvc_files import DVC_LOCK, DVC_YAML, read_yaml
 
 LINKS, ALWAYS = "links", ["always changed"]
 """A stage that runs each time, and what ``dvc status`` says of it."""
@@ -30,16 +27,12 @@ def stage_names(root: Path) -> list[str]:
     Raises:
         ValueError: ``root`` has no ``dvc.yaml``, or it cannot be read, or it has no stages.
     """
-    try:
-        document = yaml.safe_load((root / DVC_FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"no {DVC_FILE} in {root}: run from the repository's root") from None
-    except yaml.YAMLError as error:
-        text = " ".join(str(error).split())
-        raise ValueError(f"{root / DVC_FILE} cannot be read as YAML: {text}") from None
-    stages = document.get("stages") if isinstance(document, Mapping) else None
+    file = root / DVC_YAML
+    if not file.is_file():
+        raise ValueError(f"no {DVC_YAML} in {root}: run from the repository's root")
+    stages = read_yaml(file).get("stages")
     if not stages:
-        raise ValueError(f"{root / DVC_FILE} has no stages")
+        raise ValueError(f"{file} has no stages")
     return list(stages)
 
 
@@ -68,11 +61,7 @@ def _not_up_to_date(place: Workplace) -> list[str]:
 
 def was_trained(root: Path) -> bool:
     """Whether ``dvc.lock`` knows of a training in this folder."""
-    try:
-        document = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return False
-    return "train" in (document.get("stages") or {})
+    return "train" in (read_yaml(root / DVC_LOCK).get("stages") or {})
 
 
 def reproduce(place: Workplace, stage: str) -> Outcome:

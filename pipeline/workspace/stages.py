@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from pipeline import paths
 from pipeline.workspace.dvc import attempt, complaint
+from pipeline.workspace.dvc_files import parse_yaml
 from pipeline.workspace.revision import SHORT, Place
 
 RECORDS = {"train": paths.TRAINING, "evaluate": paths.METRICS, "export": paths.EXPORT}
@@ -60,14 +59,14 @@ def stages(where: Place) -> list[Stage]:
     if text is None:
         at = f" at {where.commit[:SHORT]}" if where.commit else ": run from the repository's root"
         raise ValueError(f"no dvc.yaml{at}")
-    lock = (_yaml(where.text(Path("dvc.lock")) or "").get("stages") or {}) | {}
+    lock = dict((parse_yaml(where.text(Path("dvc.lock")) or "") or {}).get("stages") or {})
     changed = _changed() if where.commit is None else None
     for name in [n for n, why in (changed or {}).items() if why == ["always changed"]]:
         del changed[name]  # type: ignore[union-attr]
     behind = _behind(lock, changed or {})
     return [
         _stage(name, lock.get(name), where, _state(name, lock, changed, behind))
-        for name in _yaml(text).get("stages") or {}
+        for name in (parse_yaml(text) or {}).get("stages") or {}
     ]
 
 
@@ -162,7 +161,3 @@ def _changed() -> dict[str, Any]:
         raise ValueError(f"`dvc status` failed: {complaint(done)}; try again when no stage runs")
     told = [line for line in done.stdout.splitlines() if line.startswith("{")]
     return dict(json.loads(told[-1])) if told else {}
-
-
-def _yaml(text: str) -> dict[str, Any]:
-    return dict(YAML(typ="safe").load(text) or {})

@@ -32,14 +32,12 @@ def arrange(store: Store, split: str | None = None) -> None:
     error says so and the run goes on.
     """
     try:
-        with store.answering():
-            experiment = store.client.get_experiment(store.experiment_id)
+        experiment = store.client.get_experiment(store.experiment_id)
         known = dict(experiment.tags)
         views = views_of({*splits(known), *([split] if split else [])})
         wanted = _wanted(store.experiment_id, views, int(experiment.creation_time or 0))
-        with store.answering():
-            for name, value in to_write(known, wanted).items():
-                store.client.set_experiment_tag(store.experiment_id, name, value)
+        for name, value in to_write(known, wanted).items():
+            store.client.set_experiment_tag(store.experiment_id, name, value)
     except TrackingError as error:
         print(f"the experiment's page in MLflow is left as it is: {error}", file=sys.stderr)
 
@@ -61,8 +59,7 @@ def links(config: TrackingConfig) -> list[ViewLinks]:
     """
     store = connect(config.experiment)
     arrange(store)
-    with store.answering():
-        tags = dict(store.client.get_experiment(store.experiment_id).tags)
+    tags = dict(store.client.get_experiment(store.experiment_id).tags)
     root = page_root(store.uri)
     return [
         ViewLinks(

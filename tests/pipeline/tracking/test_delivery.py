@@ -18,7 +18,7 @@ from pipeline.running.recorder import add_notice
 from pipeline.tracking.address import TrackingError
 from pipeline.tracking.delivery import LONGEST_PAUSE, Delivery
 from pipeline.tracking.runs import open_training_run
-from pipeline.tracking.store import METRICS_A_CALL, Store
+from pipeline.tracking.store import METRICS_A_CALL, AnsweringClient, Store
 from pipeline.tracking.training import TrainingRun
 from tests.pipeline import tracked
 from tests.pipeline.servers import free_port, start_tracking, stop
@@ -80,7 +80,9 @@ def client() -> Client:
 
 
 def new_run(client: Client) -> TrainingRun:
-    store = Store(client=client, uri="sqlite:///x.db", experiment_id="1")  # type: ignore[arg-type]
+    uri = "sqlite:///x.db"
+    answering = AnsweringClient(client, uri)  # type: ignore[arg-type]
+    store = Store(client=answering, uri=uri, experiment_id="1")  # type: ignore[arg-type]
     return TrainingRun(store=store, run_id="r", model_id="m")
 
 

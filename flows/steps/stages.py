@@ -1,6 +1,5 @@
 """One stage of ``dvc.yaml``: brought up to date, what DVC did, and why it failed."""
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,9 +9,10 @@ from typing import Literal
 from flows.steps.commands import StageError, Workplace, run
 from pipeline.running import failure
 from pipeline.workspace.dvc_files import DVC_LOCK, DVC_YAML, read_yaml
+from pipeline.workspace.stages import not_up_to_date
 
-LINKS, ALWAYS = "links", ["always changed"]
-"""A stage that runs each time, and what ``dvc status`` says of it."""
+LINKS = "links"
+"""A stage that runs each time."""
 
 Outcome = Literal["ran", "restored", "unchanged"]
 """What DVC did: executed the stage, took its outputs from the run cache, or nothing."""
@@ -54,9 +54,7 @@ def stale(place: Workplace) -> list[str]:
 
 
 def _not_up_to_date(place: Workplace) -> list[str]:
-    ended = run(place, "`dvc status`", dvc("status", "--json"))
-    told = next((line for line in reversed(ended.lines) if line.startswith("{")), "{}")
-    return [name for name, why in json.loads(told).items() if why != ALWAYS]
+    return list(not_up_to_date(run(place, "`dvc status`", dvc("status", "--json")).lines))
 
 
 def was_trained(root: Path) -> bool:

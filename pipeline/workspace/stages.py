@@ -6,7 +6,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,8 +61,6 @@ def stages(where: Place) -> list[Stage]:
         raise ValueError(f"no dvc.yaml{at}")
     lock = dict((parse_yaml(where.text(Path("dvc.lock")) or "") or {}).get("stages") or {})
     changed = _changed() if where.commit is None else None
-    for name in [n for n, why in (changed or {}).items() if why == ["always changed"]]:
-        del changed[name]  # type: ignore[union-attr]
     behind = _behind(lock, changed or {})
     return [
         _stage(name, lock.get(name), where, _state(name, lock, changed, behind))
@@ -159,5 +157,10 @@ def _changed() -> dict[str, Any]:
     done = attempt(Path(), os.environ | {"DVC_NO_ANALYTICS": "1"}, "status", "--json")
     if done.returncode:
         raise ValueError(f"`dvc status` failed: {complaint(done)}; try again when no stage runs")
-    told = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    return dict(json.loads(told[-1])) if told else {}
+    return not_up_to_date(done.stdout.splitlines())
+
+
+def not_up_to_date(lines: Sequence[str]) -> dict[str, Any]:
+    """What ``dvc status --json`` has said, but for stages that run each time, whatever changed."""
+    told = next((line for line in reversed(lines) if line.startswith("{")), "{}")
+    return {name: why for name, why in json.loads(told).items() if why != ["always changed"]}

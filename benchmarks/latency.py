@@ -102,7 +102,7 @@ def ours(options: argparse.Namespace, folder: Path) -> dict[str, Repetition]:
     }
     for kind in FORMATS.values():
         path = folder / kind.file
-        kind.write(source, kind.describe(manifest), path)
+        kind.write(source, kind.manifest(manifest), path)
         if kind.variant == "nms":
             suppressing = open_suppressing(path)
             sides[kind.file] = timed(

@@ -75,7 +75,7 @@ def write_model(folder: Path, side: int, width: float) -> Path:
     )
     kind, graph = FORMATS["onnx"], folder / "model.onnx"
     source = Source(network=network, manifest=manifest, calibration=lambda: iter([]))
-    kind.write(source, kind.describe(manifest), graph)
+    kind.write(source, kind.manifest(manifest), graph)
     save_served_model(folder / "model", {"onnx": graph})
     return folder / "model"
 

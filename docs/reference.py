@@ -45,8 +45,7 @@ People type `pipeline COMMAND` (or `python -m pipeline COMMAND`) for the product
 
 `yolov2` ends with 1 when it is done but something was wrong with its input, and with 2 when it
 could not be done. The stages of `dvc.yaml` (`python -m pipeline.train` and so on) are DVC's to
-start; they take no arguments, but for `python -m pipeline.digits --more`
-([new data](new-data.md)).
+start; they take no arguments.
 """
 PARAMETERS_HEAD = f"""\
 # Parameters

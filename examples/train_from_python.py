@@ -18,7 +18,7 @@ from yolov2.data.labels.problems import DataError, errors
 from yolov2.runs.inputs import TrainingInputs
 from yolov2.runs.run import train_run
 from yolov2.termination import terminable
-from yolov2.training.reports import EpochReport, Notice, describe
+from yolov2.training.reports import EpochReport, Notice, epoch_line
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("data", type=Path)
@@ -57,7 +57,7 @@ inputs = TrainingInputs(
 with terminable():  # SIGTERM saves a checkpoint first
     for event in train_run(inputs, options.folder, resume=True):
         if isinstance(event, EpochReport):
-            print(describe(event), flush=True)
+            print(epoch_line(event), flush=True)
         elif isinstance(event, Notice):
             print(event.text, flush=True)
 print(f"trained: {options.folder / 'best.pt'}")

@@ -29,6 +29,7 @@ from flows.training import training
 from pipeline.params.flows import FlowsConfig
 from pipeline.params.schema import load
 from pipeline.running.entry import run_stage
+from yolov2.command_line import Parser
 
 IN_COPIES_ONLY: list[Flow[..., Any]] = [sweep]
 FLOWS: list[Flow[..., Any]] = [retraining, promotion, training, *IN_COPIES_ONLY]
@@ -91,7 +92,7 @@ def _directory(deployment: DeploymentResponse) -> Path | None:
 
 def build_parser() -> argparse.ArgumentParser:
     """The options of ``python -m flows.left_behind``."""
-    return argparse.ArgumentParser(
+    return Parser(
         prog="python -m flows.left_behind",
         description="Close, and take up, runs whose worker was ended. Before a worker starts.",
     )

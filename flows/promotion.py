@@ -25,6 +25,7 @@ from flows.steps.workspace import WorkspaceBusyError
 from pipeline.params.schema import load
 from pipeline.running.entry import run_stage
 from pipeline.running.leash import end_with
+from yolov2.command_line import Parser
 
 
 @flow(
@@ -55,7 +56,7 @@ def promotion(version: int | None = None, approval: bool | None = None) -> State
 
 def build_parser() -> argparse.ArgumentParser:
     """The options of ``python -m flows.promotion``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m flows.promotion", description="Promote the challenger, or refuse it."
     )
     parser.add_argument("--version", type=int, metavar="N", help="default: alias challenger")

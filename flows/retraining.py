@@ -21,7 +21,7 @@ from flows.people.report import headline, mlflow_page, publish
 from flows.people.telling import notify, tell_of_failure
 from flows.server.runs import take_up
 from flows.server.start import SCHEDULER_VARIABLE, run_once
-from flows.steps.answers import Standing
+from flows.steps.answers import Waiting
 from flows.steps.command_tasks import NOT_MEASURED, drift, standing
 from flows.steps.commands import StageError, Workplace
 from flows.steps.decision import settle
@@ -35,6 +35,7 @@ from pipeline.params.schema import load
 from pipeline.paths import REPORTS
 from pipeline.running.entry import run_stage
 from pipeline.running.leash import end_with
+from yolov2.command_line import Parser
 
 NOTHING = "Nothing to do"
 
@@ -68,7 +69,7 @@ def _retrain(place: Workplace, config: FlowsConfig) -> State[Any]:
     remarks = take_in(place, config)
     stale: Sequence[str] = ended(with_retries(ask, config)(place, return_state=True))
     if not stale:
-        found: Standing = ended(with_retries(standing, config)(place, return_state=True))
+        found: Waiting = ended(with_retries(standing, config)(place, return_state=True))
         if not found.pending:
             notify(config, "nothing to do", " ".join([found.sentence, *remarks]))
             return Completed(name=NOTHING, message=found.sentence)
@@ -98,7 +99,7 @@ def _drift(place: Workplace) -> str:
 
 def build_parser() -> argparse.ArgumentParser:
     """The options of ``python -m flows.retraining``."""
-    return argparse.ArgumentParser(
+    return Parser(
         prog="python -m flows.retraining",
         description="Train, evaluate, compare, promote or refuse, tell; or find nothing to do.",
     )

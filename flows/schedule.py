@@ -32,6 +32,7 @@ from flows.training import training
 from pipeline.params.flows import ScheduleConfig
 from pipeline.params.schema import load
 from pipeline.running.entry import run_stage
+from yolov2.command_line import Parser
 
 ON_DEMAND = "on-demand"
 DECISION = "decision"
@@ -110,7 +111,7 @@ def requested(arguments: argparse.Namespace, configured: ScheduleConfig) -> Sche
 
 def build_parser() -> argparse.ArgumentParser:
     """The options of ``python -m flows.schedule``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m flows.schedule",
         description="Serve the flows here: training on demand, retraining on a schedule.",
     )

@@ -36,6 +36,7 @@ from flows.steps.workspace import in_use
 from pipeline.params.schema import load
 from pipeline.running.entry import run_stage
 from pipeline.running.leash import end_with
+from yolov2.command_line import Parser
 
 AT_WORK = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 Mark = tuple[str, float]
@@ -128,7 +129,7 @@ async def _at_work(client: PrefectClient, deployment: UUID) -> bool:
 
 def build_parser() -> argparse.ArgumentParser:
     """The options of ``python -m flows.sensor``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m flows.sensor",
         description="Start a retraining when data arrive in flows.incoming; beside a worker.",
     )

@@ -32,6 +32,7 @@ from pipeline.sweep import study as sweeps
 from pipeline.sweep.contact import Contact
 from pipeline.sweep.space import KINDS, check, parse
 from pipeline.workspace.git import read_work_tree
+from yolov2.command_line import Parser
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -105,7 +106,7 @@ def _report(study: "Study", contact: Contact) -> str:
 
 def build_parser() -> argparse.ArgumentParser:
     """The options of ``python -m flows.sweep``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m flows.sweep",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

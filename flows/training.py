@@ -16,7 +16,6 @@ from typing import Any
 
 from prefect import State, flow
 from prefect.states import Cancelled, Completed, Failed
-from ruamel.yaml import YAML
 
 from flows.people.report import headline, publish
 from flows.server.runs import take_up
@@ -29,6 +28,8 @@ from pipeline.params.flows import FlowsConfig
 from pipeline.params.schema import load
 from pipeline.running.entry import run_stage
 from pipeline.running.leash import end_with
+from pipeline.workspace.dvc_files import parse_yaml
+from yolov2.command_line import Parser
 
 
 @flow(name="training", on_crashed=[take_up])
@@ -78,7 +79,7 @@ def _place(root: Path, config: FlowsConfig, own: Mapping[str, object]) -> Iterat
 
 def build_parser() -> argparse.ArgumentParser:
     """The options of ``python -m flows.training``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m flows.training", description="Run the whole pipeline once, under Prefect."
     )
     parser.add_argument(
@@ -113,7 +114,7 @@ def _settings(given: list[str]) -> dict[str, Any]:
         key, sign, value = text.partition("=")
         if not sign or "." not in key:
             raise ValueError(f"-S {text}: write section.key=value")
-        found[key.strip()] = YAML(typ="safe").load(value)
+        found[key.strip()] = parse_yaml(value)
     return found
 
 

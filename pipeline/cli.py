@@ -32,6 +32,7 @@ from pipeline.commands import (
     views,
 )
 from pipeline.running.entry import run_stage
+from yolov2.command_line import Parser
 
 DESCRIPTION = """\
 The production line around the detector: what `dvc repro` has made is compared, registered,
@@ -59,7 +60,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; a command's function is in ``run``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="pipeline", description=DESCRIPTION, epilog=EPILOG, formatter_class=_Formatter
     )
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")

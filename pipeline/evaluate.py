@@ -55,7 +55,7 @@ def main() -> None:
     sections = {"data": asdict(data), "evaluate": asdict(config), "machine": asdict(machine)}
     with Handover.of(STAGE, sections) as handover:
         evaluated = _evaluate(labels, config, machine)
-        print(describe(evaluated.evaluation))
+        print(evaluation_line(evaluated.evaluation))
         inputs.require_unchanged()
         handover.done(
             training=training,
@@ -96,7 +96,7 @@ def _evaluate(
     return evaluated
 
 
-def describe(evaluation: Evaluation) -> str:
+def evaluation_line(evaluation: Evaluation) -> str:
     """The figures as a few lines for people."""
     lines = [f"{evaluation.split}: {evaluation.images} images, {evaluation.boxes} boxes"]
     lines.append("  ".join(f"{name} {value:.3f}" for name, value in evaluation.stats.items()))

@@ -18,7 +18,7 @@ from yolov2.config.export import ExportConfig
 from yolov2.config.machine import MachineConfig
 from yolov2.export.artefacts import Places, export_checkpoint
 from yolov2.export.evidence import evidence_of
-from yolov2.export.report import describe, export_report, export_table
+from yolov2.export.report import export_line, export_report, export_table
 from yolov2.files import file_sha256, write_json, write_text
 from yolov2.network.device import use_threads
 from yolov2.runtime.thresholds import read_thresholds
@@ -47,7 +47,7 @@ def main() -> None:
         places = Places(folder=paths.EXPORTED, reports=(paths.EXPORT, paths.EXPORT_TABLE))
         for item in export_checkpoint(paths.BEST, places, evidence, config):
             exported.append(item)
-            print(describe(item), flush=True)
+            print(export_line(item), flush=True)
         report = export_report(exported, evidence, config)
         write_json(paths.EXPORT, report)
         write_text(paths.EXPORT_TABLE, export_table(report))

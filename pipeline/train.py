@@ -37,7 +37,7 @@ from yolov2.runs.folder import BEST, HASHES, HISTORY, LAST
 from yolov2.runs.inputs import TrainingInputs
 from yolov2.runs.run import finished, train_run
 from yolov2.termination import Terminated
-from yolov2.training.reports import EpochReport, Notice, Saved, describe
+from yolov2.training.reports import EpochReport, Notice, Saved, epoch_line
 
 STAGE = "train"
 
@@ -146,7 +146,7 @@ def _follow(inputs: TrainingInputs, folder: Path, recorder: Recorder, code: str)
     with closing(events):
         for event in events:
             if isinstance(event, EpochReport):
-                print(describe(event), flush=True)
+                print(epoch_line(event), flush=True)
             elif isinstance(event, Notice):
                 print(event.text, flush=True)
                 add_notice(folder, f"step {event.step}: {event.text}")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -15,6 +16,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from pipeline.running.entry import TELEMETRY_OFF
+from tests.architecture.imports import PACKAGES as OURS
+from tests.architecture.imports import read_tree
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("yolov2", "pipeline", "flows")
@@ -52,6 +55,39 @@ def test_lock_pins_every_dependency_within_its_range(
         version = locked.get(canonicalize_name(requirement.name))
         assert version is not None, f"{requirement.name} is not in requirements.lock: make lock"
         assert requirement.specifier.contains(version), f"{requirement} is locked at {version}"
+
+
+BROUGHT = {"botocore": "boto3"}
+"""What a declared distribution is made on, and pins as it needs it."""
+
+
+@pytest.mark.parametrize(
+    ("package", "groups"),
+    [
+        ("yolov2", ["video"]),
+        ("pipeline", ["pipeline"]),
+        ("flows", ["pipeline"]),
+        ("deploy", ["pipeline", "servers"]),
+    ],
+)
+def test_what_is_imported_is_declared(
+    package: str, groups: list[str], project: dict[str, Any]
+) -> None:
+    """What another distribution brings today it may leave at home tomorrow."""
+    optional = project["optional-dependencies"]
+    texts = [*project["dependencies"], *(text for group in groups for text in optional[group])]
+    declared = {canonicalize_name(Requirement(text).name) for text in texts}
+    known = packages_distributions()
+    missing = set()
+    for statement in read_tree(ROOT).imports:
+        name = statement.target.split(".")[0]
+        ours = statement.module.split(".")[0] == package and statement.place != "typing"
+        if not ours or name in sys.stdlib_module_names or name in OURS:
+            continue
+        makers = {canonicalize_name(maker) for maker in known.get(name, [name])}
+        if not makers & declared and BROUGHT.get(name) not in declared:
+            missing.add(name)
+    assert missing == set()
 
 
 @pytest.mark.parametrize(

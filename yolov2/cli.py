@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from yolov2.command_line import Parser
 from yolov2.commands import anchors, detect, evaluate, export, info, preview, train, validate
 from yolov2.commands.options import HelpFormatter
 from yolov2.termination import Terminated
@@ -35,10 +36,10 @@ COMMANDS = (train, detect, evaluate, export, anchors, validate, preview, info)
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; a subcommand's function is in ``run``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="yolov2", description=DESCRIPTION, epilog=EPILOG, formatter_class=HelpFormatter
     )
-    shared = argparse.ArgumentParser(add_help=False)
+    shared = Parser(add_help=False)
     shared.add_argument(
         "--traceback",
         action="store_true",

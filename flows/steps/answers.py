@@ -27,7 +27,7 @@ class Ruling:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class Waiting:
     """What ``pipeline standing`` says of the workspace's model; see its ``--summary``."""
 
     pending: bool

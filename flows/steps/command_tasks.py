@@ -11,7 +11,7 @@ from prefect import State, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, Failed
 
-from flows.steps.answers import Ruling, Standing
+from flows.steps.answers import Ruling, Waiting
 from flows.steps.commands import Ended, StageError, Workplace, run
 from flows.steps.tasks import INPUT, failed, here
 from pipeline.paths import REPORTS
@@ -31,11 +31,11 @@ def register(place: Workplace) -> State[Any]:
     """
     file = _scratch(place, "register")
 
-    def told(_status: int) -> State[Any]:
+    def read(_status: int) -> State[Any]:
         found = _taken(file)
         return Completed(message=found["sentence"], data=found["runs"])
 
-    return _command(place, "register", ["--summary", str(file)], told)
+    return _command(place, "register", ["--summary", str(file)], read)
 
 
 @task(name="standing", task_run_name="is anything undecided?", cache_policy=NO_CACHE)
@@ -43,11 +43,12 @@ def standing(place: Workplace) -> State[Any]:
     """Whether the workspace's model is registered and was decided on."""
     file = _scratch(place, "standing")
 
-    def told(_status: int) -> State[Any]:
-        found = Standing(**_taken(file))
+    def read(_status: int) -> State[Any]:
+        told = _taken(file)
+        found = Waiting(pending=told["pending"], sentence=told["sentence"])
         return Completed(message=found.sentence, data=found)
 
-    return _command(place, "standing", ["--summary", str(file)], told)
+    return _command(place, "standing", ["--summary", str(file)], read)
 
 
 @task(name="promote", task_run_name="promote", cache_policy=NO_CACHE)
@@ -55,11 +56,11 @@ def decide(place: Workplace, options: list[str]) -> State[Any]:
     """Have ``pipeline promote`` decide; a refusal is an answer, not a failure."""
     file = _scratch(place, "promote")
 
-    def told(_status: int) -> State[Any]:
+    def read(_status: int) -> State[Any]:
         found = Ruling(**_taken(file))
         return Completed(name=found.verdict.capitalize(), message=found.sentence, data=found)
 
-    return _command(place, "promote", [*options, "--summary", str(file)], told)
+    return _command(place, "promote", [*options, "--summary", str(file)], read)
 
 
 @task(name="drift", task_run_name="have the data moved?", cache_policy=NO_CACHE)
@@ -69,12 +70,12 @@ def drift(place: Workplace) -> State[Any]:
     *Not measured* where those are not to be had.
     """
 
-    def told(_status: int) -> State[Any]:
+    def read(_status: int) -> State[Any]:
         found = json.loads((place.root / REPORTS / "drift.json").read_text(encoding="utf-8"))
         name = f"{'no' if found['verdict'] == 'none' else found['verdict']} drift".capitalize()
         return Completed(name=name, message=found["sentence"], data=found["sentence"])
 
-    state = _command(place, "drift", ["--reference", "trained"], told)
+    state = _command(place, "drift", ["--reference", "trained"], read)
     if state.name != INPUT:
         return state
     # as in a fresh clone, whose dvc.lock knows of a training whose tables nobody has pushed

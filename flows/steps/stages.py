@@ -1,21 +1,18 @@
 """One stage of ``dvc.yaml``: brought up to date, what DVC did, and why it failed."""
 
-import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
 from flows.steps.commands import StageError, Workplace, run
 from pipeline.running import failure
+from pipeline.workspace.dvc_files import DVC_LOCK, DVC_YAML, read_yaml
+from pipeline.workspace.stages import not_up_to_date
 
-DVC_FILE = Path("dvc.yaml")
-
-LINKS, ALWAYS = "links", ["always changed"]
-"""A stage that runs each time, and what ``dvc status`` says of it."""
+LINKS = "links"
+"""A stage that runs each time."""
 
 Outcome = Literal["ran", "restored", "unchanged"]
 """What DVC did: executed the stage, took its outputs from the run cache, or nothing."""
@@ -30,16 +27,12 @@ def stage_names(root: Path) -> list[str]:
     Raises:
         ValueError: ``root`` has no ``dvc.yaml``, or it cannot be read, or it has no stages.
     """
-    try:
-        document = yaml.safe_load((root / DVC_FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"no {DVC_FILE} in {root}: run from the repository's root") from None
-    except yaml.YAMLError as error:
-        text = " ".join(str(error).split())
-        raise ValueError(f"{root / DVC_FILE} cannot be read as YAML: {text}") from None
-    stages = document.get("stages") if isinstance(document, Mapping) else None
+    file = root / DVC_YAML
+    if not file.is_file():
+        raise ValueError(f"no {DVC_YAML} in {root}: run from the repository's root")
+    stages = read_yaml(file).get("stages")
     if not stages:
-        raise ValueError(f"{root / DVC_FILE} has no stages")
+        raise ValueError(f"{file} has no stages")
     return list(stages)
 
 
@@ -61,18 +54,12 @@ def stale(place: Workplace) -> list[str]:
 
 
 def _not_up_to_date(place: Workplace) -> list[str]:
-    ended = run(place, "`dvc status`", dvc("status", "--json"))
-    told = next((line for line in reversed(ended.lines) if line.startswith("{")), "{}")
-    return [name for name, why in json.loads(told).items() if why != ALWAYS]
+    return list(not_up_to_date(run(place, "`dvc status`", dvc("status", "--json")).lines))
 
 
 def was_trained(root: Path) -> bool:
     """Whether ``dvc.lock`` knows of a training in this folder."""
-    try:
-        document = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return False
-    return "train" in (document.get("stages") or {})
+    return "train" in (read_yaml(root / DVC_LOCK).get("stages") or {})
 
 
 def reproduce(place: Workplace, stage: str) -> Outcome:

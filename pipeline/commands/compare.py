@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.commands.reply import add_json, replying
+
 SUMMARY = "which of two models is better, by how much, and how surely"
 DESCRIPTION = """\
 Which is better, by how much, and how sure is that? A and B are MLflow runs, versions of the
@@ -38,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output-dir", type=Path, metavar="FOLDER", help="default: reports/compare"
     )
-    parser.add_argument("--json", action="store_true", help="the findings as JSON, for programs")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -54,10 +56,14 @@ def run(args: argparse.Namespace) -> None:
         pictures=args.pictures,
         speed=args.speed,
         folder=args.output_dir,
-        as_json=args.json,
     )
-    for line in compare(wanted):
-        print(line)
+    with replying(args.json) as reply:
+        found = []
+        for compared in compare(wanted):
+            print(compared.finding.sentence())
+            print(f"  {compared.page}, MLflow run {compared.run_id}")
+            found.append(compared.finding.content())
+        reply(found)
 
 
 def _count(least: int) -> Callable[[str], int]:

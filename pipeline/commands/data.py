@@ -2,6 +2,12 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.commands.reply import add_json, replying
+
+if TYPE_CHECKING:
+    from pipeline.params.digits import DigitsConfig
 
 SUMMARY = "new data come in, checked, versioned and recorded"
 DESCRIPTION = """\
@@ -15,6 +21,8 @@ example:
   pipeline data add incoming/2026-05 --dry-run
   pipeline data list
 """
+CHANGED = 3
+"""Exit status of ``status`` where val or test is not what was recorded."""
 SPLITS = ("train", "val", "test")
 
 
@@ -39,23 +47,42 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="let the split change that models are compared on, or accept that it has",
     )
-    commands.add_parser("list", help="the batches that were added")
-    commands.add_parser(
+    add_json(commands.add_parser("list", help="the batches that were added"))
+    status = commands.add_parser(
         "status", help="the splits and whether val and test are what was recorded (3: they are not)"
     )
+    add_json(status)
+    demo = commands.add_parser(
+        "demo",
+        help="write new scenes of the demo's digits into a folder, to add them",
+        description="Write new scenes of the demo's digits into a folder, as data that arrive"
+        " later: none of the data set's, of the digits and photographs of one of its splits.",
+    )
+    demo.add_argument("folder", type=Path, metavar="FOLDER", help="a new one")
+    demo.add_argument("--scenes", type=int, default=300, metavar="N", help="how many (300)")
+    demo.add_argument("--seed", type=int, default=1, metavar="N", help="another, other scenes (1)")
+    demo.add_argument("--split", choices=SPLITS, default="train", help="default: train")
 
 
 def run(args: argparse.Namespace) -> int:
     """Do it; the exit status."""
+    from pipeline.data import report
     from pipeline.data.add import Order, add
-    from pipeline.data.told import report, show_batches, show_status
     from pipeline.params.schema import load
 
     params = load()
+    if args.what == "demo":
+        return _demo(args, params.digits)
     if args.what == "list":
-        return show_batches(params)
+        with replying(args.json) as reply:
+            listed = report.batches(params)
+            reply(listed, *report.batch_lines(listed))
+        return 0
     if args.what == "status":
-        return show_status(params)
+        with replying(args.json) as reply:
+            found = report.status(params)
+            reply(found, *report.status_lines(found))
+        return CHANGED if found["changed"] else 0
     order = Order(
         folder=args.folder,
         split=args.split,
@@ -64,5 +91,13 @@ def run(args: argparse.Namespace) -> int:
         dry_run=args.dry_run,
         new_test_split=args.new_test_split,
     )
-    report(add(params, order), order)
+    report.added(add(params, order), order)
+    return 0
+
+
+def _demo(args: argparse.Namespace, config: "DigitsConfig") -> int:
+    from pipeline.scenes.arrivals import write_arrivals
+
+    write_arrivals(args.folder, config, split=args.split, count=args.scenes, seed=args.seed)
+    print(f"{args.folder}: {args.scenes} new scenes of the digits for {args.split}")
     return 0

@@ -2,6 +2,8 @@
 
 import argparse
 
+from pipeline.commands.reply import add_json, replying
+
 SUMMARY = "what of the environment is missing or odd, and the remedy"
 DESCRIPTION = """\
 What of the environment is missing or odd, with the remedy: git and its identity, DVC and its
@@ -18,19 +20,16 @@ example:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``pipeline doctor``."""
-    parser.add_argument("--json", action="store_true", help="for programs")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print a line for each finding; 3 if something would fail."""
-    import json
     from dataclasses import asdict
 
     from pipeline.overview.doctor import BAD, examine, render
 
-    found = examine()
-    if args.json:
-        print(json.dumps([asdict(each) for each in found], indent=2))
-    else:
-        print(render(found))
+    with replying(args.json) as reply:
+        found = examine()
+        reply([asdict(each) for each in found], render(found))
     return 3 if any(each.state == BAD for each in found) else 0

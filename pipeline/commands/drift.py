@@ -2,6 +2,8 @@
 
 import argparse
 
+from pipeline.commands.reply import add_json, replying
+
 SUMMARY = "how far the data of a split moved between two states"
 DESCRIPTION = """\
 How far the data of a split moved since a reference (population stability index: from 0.1 some, from
@@ -29,19 +31,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split", choices=("train", "val", "test"), default="train", help="default: train"
     )
-    parser.add_argument("--json", action="store_true", help="for programs")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     """Measure, write ``reports/drift.json`` and ``.md``."""
-    import json
-
     from pipeline.drift.drift import report
 
-    found = report(args.reference, args.split)
-    if args.json:
-        print(json.dumps(found.as_dict(), indent=2))
-        return
-    for one in found.measures:
-        print(f"{one.name}: PSI {one.shift.psi:.3f}, {one.shift.verdict}; {one.change}")
-    print(found.sentence())
+    with replying(args.json) as reply:
+        found = report(args.reference, args.split)
+        lines = [
+            f"{one.name}: PSI {one.shift.psi:.3f}, {one.shift.verdict}; {one.change}"
+            for one in found.measures
+        ]
+        reply(found.as_dict(), *lines, found.sentence())

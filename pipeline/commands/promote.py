@@ -1,7 +1,8 @@
 """``pipeline promote``."""
 
 import argparse
-from pathlib import Path
+
+from pipeline.commands.reply import add_json, add_summary, replying
 
 SUMMARY = "the challenger becomes champion, if the evidence says so"
 DESCRIPTION = """\
@@ -34,11 +35,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--new-only", action="store_true", help="not again what these rules decided already"
     )
-    parser.add_argument("--summary", type=Path, metavar="FILE", help="the outcome as JSON, too")
+    add_json(parser)
+    add_summary(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Decide, write the page, move the aliases, print the decision; the exit status."""
+    from dataclasses import asdict
+
     from pipeline.params.schema import load
     from pipeline.promotion.promote import promote
     from pipeline.promotion.settled import decline
@@ -49,15 +53,19 @@ def run(args: argparse.Namespace) -> int:
     require(
         args.force == bool(reason), "--force and --reason TEXT go together: who forces says why"
     )
-    if declined:
-        return decline(load(), args.version, declined, by, args.summary)
-    return promote(
-        load(),
-        number=args.version,
-        dry_run=args.dry_run,
-        forced=reason,
-        new_only=args.new_only,
-        hold=args.hold,
-        by=by,
-        summary=args.summary,
-    )
+    params = load()
+    with replying(args.json, args.summary) as reply:
+        if declined:
+            done = decline(params, args.version, declined, by)
+        else:
+            done = promote(
+                params,
+                number=args.version,
+                dry_run=args.dry_run,
+                forced=reason,
+                new_only=args.new_only,
+                hold=args.hold,
+                by=by,
+            )
+        reply(asdict(done))
+    return done.status

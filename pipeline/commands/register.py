@@ -1,7 +1,8 @@
 """``pipeline register``."""
 
 import argparse
-from pathlib import Path
+
+from pipeline.commands.reply import add_json, add_summary, replying
 
 SUMMARY = "the exported model becomes a version of the registered model"
 DESCRIPTION = """\
@@ -12,14 +13,14 @@ graph identifies it, so the same graph is registered once.
 EXAMPLE = """\
 example:
   dvc repro && pipeline register && pipeline promote
+  pipeline register --json      version, sentence, and the MLflow runs by stage
 """
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``pipeline register``."""
-    parser.add_argument(
-        "--summary", type=Path, metavar="FILE", help="version and MLflow runs as JSON, too"
-    )
+    add_json(parser)
+    add_summary(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -29,9 +30,7 @@ def run(args: argparse.Namespace) -> None:
     from pipeline.params.reading import read_section
     from pipeline.params.tracking import TrackingConfig
     from pipeline.registry.register import register
-    from yolov2.files import write_json
 
-    done = register(read_section("tracking", TrackingConfig))
-    print(done.sentence)
-    if args.summary is not None:
-        write_json(args.summary, asdict(done))
+    with replying(args.json, args.summary) as reply:
+        done = register(read_section("tracking", TrackingConfig))
+        reply(asdict(done), done.sentence)

@@ -2,6 +2,9 @@
 
 import argparse
 
+from pipeline.commands.reply import add_json, replying
+
+STATUS_DIFFERENT = 3
 SUMMARY = "does the same code on the same data give the same result?"
 DESCRIPTION = """\
 Does the same code on the same data give the same result? RUN is an MLflow run of a training or an
@@ -31,10 +34,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--tolerance", type=float, metavar="X",
         help="difference of AP that counts as the same result (0.005)",
     )  # fmt: skip
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Repeat, write the page, print the verdict; the exit status."""
     from pipeline.reproduction.reproduce import reproduce
+    from pipeline.reproduction.verdict import DIFFERENT
 
-    return reproduce(args.run_named, args.changes, keep=args.keep, tolerance=args.tolerance)
+    with replying(args.json) as reply:
+        done = reproduce(args.run_named, args.changes, keep=args.keep, tolerance=args.tolerance)
+        reply(done)
+    return STATUS_DIFFERENT if done["verdict"] == DIFFERENT else 0

@@ -1,7 +1,8 @@
 """``pipeline standing``."""
 
 import argparse
-from pathlib import Path
+
+from pipeline.commands.reply import add_json, add_summary, replying
 
 SUMMARY = "what serves, why it was chosen, and what waits for a decision"
 DESCRIPTION = """\
@@ -16,18 +17,17 @@ example:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``pipeline standing``."""
-    parser.add_argument("--summary", type=Path, metavar="FILE", help="what waits, as JSON, too")
+    add_json(parser)
+    add_summary(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     """Print the versions that have an alias, and what waits."""
     from pipeline.params.schema import load
-    from pipeline.promotion.standing import lines, standing
+    from pipeline.promotion.standing import content, lines, standing
     from pipeline.registry.models import Registry
-    from yolov2.files import write_json
 
     params = load()
-    found = standing(params, Registry(params.tracking))
-    print(*lines(found), sep="\n")
-    if args.summary is not None:
-        write_json(args.summary, {"pending": found.pending, "sentence": found.sentence})
+    with replying(args.json, args.summary) as reply:
+        found = standing(params, Registry(params.tracking))
+        reply(content(found), *lines(found))

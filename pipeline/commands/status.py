@@ -2,6 +2,8 @@
 
 import argparse
 
+from pipeline.commands.reply import add_json, replying
+
 SUMMARY = "one page: data, stages, last run, champion, what waits, disk used"
 DESCRIPTION = """\
 Where everything stands, on one page: the data, whether each stage is up to date, the last run and
@@ -19,15 +21,14 @@ example:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``pipeline status``."""
-    parser.add_argument("--json", action="store_true", help="for programs")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the page; 3 if something is to be done."""
-    import json
-
     from pipeline.overview.status import render, status
 
-    found = status()
-    print(json.dumps(found, indent=2) if args.json else render(found))
+    with replying(args.json) as reply:
+        found = status()
+        reply(found, render(found))
     return 3 if found["to_do"] else 0

@@ -2,6 +2,8 @@
 
 import argparse
 
+from pipeline.commands.reply import add_json, replying
+
 SUMMARY = "for each stage, what it read and which MLflow run made its outputs"
 DESCRIPTION = """\
 For each stage: is it up to date, what has it read, and which MLflow run made its outputs? Of the
@@ -18,16 +20,15 @@ example:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``pipeline trace``."""
     parser.add_argument("--rev", help="a commit, branch, tag or experiment (default: work tree)")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     """Print where the outputs come from."""
-    import json
-
     from pipeline.params.reading import read_section
     from pipeline.params.tracking import TrackingConfig
     from pipeline.tracking.trace import render, trace
 
-    found = trace(read_section("tracking", TrackingConfig), args.rev)
-    print(json.dumps(found, indent=2) if args.json else render(found))
+    with replying(args.json) as reply:
+        found = trace(read_section("tracking", TrackingConfig), args.rev)
+        reply(found, render(found))

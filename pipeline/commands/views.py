@@ -2,6 +2,8 @@
 
 import argparse
 
+from pipeline.commands.reply import add_json, replying
+
 SUMMARY = "where MLflow shows the runs in an order that answers questions"
 DESCRIPTION = """\
 The addresses of MLflow's prepared views: evaluations best first, trainings; as table or charts.
@@ -14,13 +16,19 @@ example:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """``pipeline views`` has no options."""
+    """Options of ``pipeline views``."""
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     """Print the address of each view."""
+    from dataclasses import asdict
+
     from pipeline.params.reading import read_section
     from pipeline.params.tracking import TrackingConfig
     from pipeline.tracking.experiment import links
 
-    print(*links(read_section("tracking", TrackingConfig)), sep="\n")
+    with replying(args.json) as reply:
+        found = links(read_section("tracking", TrackingConfig))
+        lines = [f"{one.name}\n  table   {one.table}\n  charts  {one.charts}" for one in found]
+        reply([asdict(one) for one in found], *lines)

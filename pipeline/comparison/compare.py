@@ -14,7 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pipeline import paths
-from pipeline.comparison.finding import find
+from pipeline.comparison.finding import Finding, find
 from pipeline.comparison.measure import Bench, Measured, Split, bench_of, measure_speed
 from pipeline.comparison.page import write_page
 from pipeline.params.schema import load
@@ -50,11 +50,19 @@ class Wanted:
     pictures: int = 8
     speed: bool = True
     folder: Path | None = None
-    as_json: bool = False
 
 
-def compare(wanted: Wanted) -> Iterator[str]:
-    """Compare the first side with each other one: pages, a run in MLflow, and lines for people.
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """A finding, its page, and the MLflow run that has it."""
+
+    finding: Finding
+    page: Path
+    run_id: str
+
+
+def compare(wanted: Wanted) -> Iterator[Compared]:
+    """Compare the first side with each other one: findings, pages, a run in MLflow for each.
 
     Raises:
         ValueError: a side names nothing, or cannot be measured.
@@ -68,7 +76,6 @@ def compare(wanted: Wanted) -> Iterator[str]:
     measured = [
         [measure(bench, candidate, speed=wanted.speed) for candidate in side] for side in sides
     ]
-    findings = []
     for other in measured[1:]:
         finding = find(bench, measured[0], other, resamples=wanted.resamples, seed=wanted.seed)
         folder = (wanted.folder or OUTPUT) / finding.folder_name()
@@ -76,13 +83,7 @@ def compare(wanted: Wanted) -> Iterator[str]:
         run_id = log_report(
             params.tracking, "compare", finding.name(), finding.figures(), finding.tags(), files
         )
-        if wanted.as_json:
-            findings.append(finding.content())
-        else:
-            yield finding.sentence()
-            yield f"  {folder / 'comparison.html'}, MLflow run {run_id}"
-    if wanted.as_json:
-        yield json.dumps(findings, indent=2)
+        yield Compared(finding=finding, page=folder / "comparison.html", run_id=run_id)
 
 
 def _find_side(config: TrackingConfig, side: str) -> list[Candidate]:

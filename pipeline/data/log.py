@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipeline.running.person import person
+from pipeline.workspace.dvc_files import parse_yaml
 from pipeline.workspace.git import ask_git
 from yolov2.data.table import LabelTables, digest
 from yolov2.files import write_text
@@ -75,7 +76,7 @@ def read_log(file: Path) -> Log:
         ValueError: it is damaged.
     """
     try:
-        content = YAML(typ="safe").load(file.read_text(encoding="utf-8")) or {}
+        content = parse_yaml(file.read_text(encoding="utf-8")) or {}
         batches = tuple(Batch(**each) for each in content.get("batches") or ())
         return Log(frozen=dict(content.get("frozen") or {}), batches=batches)
     except FileNotFoundError:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import paths
-from pipeline.drift.measures import Counts, Shift, Values, Verdict, bin_counts, shift
+from pipeline.drift.measures import Counts, Shift, ShiftStrength, Values, bin_counts, shift
 from pipeline.drift.states import PROPERTIES, read_reference, rows_of
 from pipeline.pages import cell, table
 from yolov2.data.table import LabelTables, digest
@@ -43,7 +43,7 @@ class Drift:
     measures: tuple[Measure, ...]
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> ShiftStrength:
         """The strongest verdict of any measure."""
         found = {measure.shift.verdict for measure in self.measures}
         return "strong" if "strong" in found else "some" if "some" in found else "none"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import chi2
 
-Verdict = Literal["none", "some", "strong"]
+ShiftStrength = Literal["none", "some", "strong"]
 SOME, STRONG = 0.1, 0.25
 BINS = 10
 PRIOR = 0.5
@@ -35,7 +35,7 @@ class Shift:
     psi: float
     chance: float
     js: float
-    verdict: Verdict
+    verdict: ShiftStrength
 
 
 def shift(reference: Counts, current: Counts) -> Shift:
@@ -56,7 +56,7 @@ def shift(reference: Counts, current: Counts) -> Shift:
     return Shift(psi=psi, chance=chance, js=js, verdict=judge(psi, chance))
 
 
-def judge(psi: float, chance: float) -> Verdict:
+def judge(psi: float, chance: float) -> ShiftStrength:
     """What an index says of which chance alone stays below ``chance``."""
     if psi < SOME or psi <= chance:
         return "none"

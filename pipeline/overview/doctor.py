@@ -16,7 +16,7 @@ from pipeline.workspace.dvc import cache_of
 from pipeline.workspace.git import ask_git
 
 State = Literal["good", "odd", "bad"]
-GOOD, ODD, BAD = "good", "odd", "bad"
+BAD: State = "bad"
 MARKS = {"good": "✓", "odd": "!", "bad": "✗"}
 LOCK = Path("requirements.lock")
 SHARED_MEMORY = 512 * 2**20
@@ -25,7 +25,7 @@ FREE_DISK = 5 * 2**30
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class Diagnosis:
     """What one look has found: would it fail (``bad``) or surprise (``odd``), and the remedy."""
 
     subject: str
@@ -34,9 +34,9 @@ class Finding:
     remedy: str = ""
 
 
-def examine() -> list[Finding]:
+def examine() -> list[Diagnosis]:
     """All findings, in the order of a person's questions."""
-    looks: tuple[Callable[[], Iterator[Finding]], ...] = (
+    looks: tuple[Callable[[], Iterator[Diagnosis]], ...] = (
         _git,
         _dvc,
         _store,
@@ -48,7 +48,7 @@ def examine() -> list[Finding]:
     return [finding for look in looks for finding in look()]
 
 
-def render(found: list[Finding]) -> str:
+def render(found: list[Diagnosis]) -> str:
     """A line each, remedies below."""
     lines = []
     for each in found:
@@ -58,23 +58,23 @@ def render(found: list[Finding]) -> str:
     return "\n".join(lines)
 
 
-def _git() -> Iterator[Finding]:
+def _git() -> Iterator[Diagnosis]:
     if shutil.which("git") is None:
-        yield Finding(subject="git", state="bad", text="not installed", remedy="install git")
+        yield Diagnosis(subject="git", state=BAD, text="not installed", remedy="install git")
         return
     if ask_git("rev-parse", "--verify", "HEAD") is None:
-        yield Finding(
+        yield Diagnosis(
             subject="git",
-            state="bad",
+            state=BAD,
             text="this folder is no repository with a commit, so no run knows its code",
             remedy="git init && git add -A && git commit",
         )
         return
     name, mail = ((ask_git("config", f"user.{key}") or "").strip() for key in ("name", "email"))
     if name and mail:
-        yield Finding(subject="git", state="good", text=f"commits as {name}")
+        yield Diagnosis(subject="git", state="good", text=f"commits as {name}")
     else:
-        yield Finding(
+        yield Diagnosis(
             subject="git",
             state="odd",
             text="it knows no name, which experiments need for their commits",
@@ -82,26 +82,26 @@ def _git() -> Iterator[Finding]:
         )
 
 
-def _dvc() -> Iterator[Finding]:
+def _dvc() -> Iterator[Diagnosis]:
     root = project_root()
     if not (root / ".dvc").is_dir():
         text = f"{root} is no DVC repository"
-        yield Finding(subject="DVC", state="bad", text=text, remedy="run in the project's root")
+        yield Diagnosis(subject="DVC", state=BAD, text=text, remedy="run in the project's root")
         return
     try:
         cache = cache_of(root, dict(os.environ))
     except ValueError as error:
         remedy = "activate the environment: source .venv/bin/activate"
-        yield Finding(subject="DVC", state="bad", text=str(error), remedy=remedy)
+        yield Diagnosis(subject="DVC", state=BAD, text=str(error), remedy=remedy)
         return
     if cache.exists() and not os.access(cache, os.W_OK):
         text, remedy = f"its cache {cache} cannot be written", f"chown or chmod {cache}"
-        yield Finding(subject="DVC", state="bad", text=text, remedy=remedy)
+        yield Diagnosis(subject="DVC", state=BAD, text=text, remedy=remedy)
     else:
-        yield Finding(subject="DVC", state="good", text=f"cache {cache}")
+        yield Diagnosis(subject="DVC", state="good", text=f"cache {cache}")
 
 
-def _store() -> Iterator[Finding]:
+def _store() -> Iterator[Diagnosis]:
     try:
         uri = tracking_uri()
         file = database_file(uri)
@@ -111,16 +111,16 @@ def _store() -> Iterator[Finding]:
             place = file if file.exists() else file.parent
             if not os.access(place, os.W_OK):
                 text, remedy = f"{place} cannot be written", f"chown or chmod {place}"
-                yield Finding(subject="MLflow", state="bad", text=text, remedy=remedy)
+                yield Diagnosis(subject="MLflow", state=BAD, text=text, remedy=remedy)
                 return
     except TrackingError as error:
-        yield Finding(subject="MLflow", state="bad", text=str(error))
+        yield Diagnosis(subject="MLflow", state=BAD, text=str(error))
         return
     where = "answers" if file is None else str(file) + ("" if file.exists() else " (not made yet)")
-    yield Finding(subject="MLflow", state="good", text=where)
+    yield Diagnosis(subject="MLflow", state="good", text=where)
 
 
-def _versions() -> Iterator[Finding]:
+def _versions() -> Iterator[Diagnosis]:
     """Packages that are not what ``requirements.lock`` says."""
     lock = project_root() / LOCK
     if not lock.is_file():
@@ -142,38 +142,38 @@ def _versions() -> Iterator[Finding]:
         remedy = (
             f"pip install -r {LOCK}, or keep them knowingly: results may differ in the last bit"
         )
-        yield Finding(subject="packages", state="odd", text=text, remedy=remedy)
+        yield Diagnosis(subject="packages", state="odd", text=text, remedy=remedy)
     else:
-        yield Finding(subject="packages", state="good", text=f"as in {LOCK}")
+        yield Diagnosis(subject="packages", state="good", text=f"as in {LOCK}")
 
 
-def _shared_memory() -> Iterator[Finding]:
+def _shared_memory() -> Iterator[Diagnosis]:
     place = Path("/dev/shm")
     if not place.is_dir():
         return
     size = shutil.disk_usage(place).total
     if size < SHARED_MEMORY:
-        yield Finding(
+        yield Diagnosis(
             subject="shared memory",
             state="odd",
             text=f"{place} has {size // 2**20} MiB, little for loader workers",
             remedy="docker run --shm-size=2g (or --ipc=host), or machine.num_workers: 0",
         )
     else:
-        yield Finding(subject="shared memory", state="good", text=f"{size / 2**30:.1f} GiB")
+        yield Diagnosis(subject="shared memory", state="good", text=f"{size / 2**30:.1f} GiB")
 
 
-def _disk() -> Iterator[Finding]:
+def _disk() -> Iterator[Diagnosis]:
     free = shutil.disk_usage(project_root()).free
     text = f"{free / 2**30:.1f} GiB free"
     if free < FREE_DISK:
         remedy = "`pipeline status` says what takes room and how to free it"
-        yield Finding(subject="disk", state="odd", text=text, remedy=remedy)
+        yield Diagnosis(subject="disk", state="odd", text=text, remedy=remedy)
     else:
-        yield Finding(subject="disk", state="good", text=text)
+        yield Diagnosis(subject="disk", state="good", text=text)
 
 
-def _threads() -> Iterator[Finding]:
+def _threads() -> Iterator[Diagnosis]:
     cores = (
         len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else None
     )
@@ -181,7 +181,7 @@ def _threads() -> Iterator[Finding]:
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     given = os.environ.get("OMP_NUM_THREADS", "")
     if busy > 0.75 * cores and given != "1":
-        yield Finding(
+        yield Diagnosis(
             subject="threads",
             state="odd",
             text=f"a load of {busy:.1f} on {cores} cores: a layer waits for its slowest thread",
@@ -189,4 +189,4 @@ def _threads() -> Iterator[Finding]:
         )
     else:
         text = f"{cores} cores, a load of {busy:.1f}" + (f", {given} threads" if given else "")
-        yield Finding(subject="threads", state="good", text=text)
+        yield Diagnosis(subject="threads", state="good", text=text)

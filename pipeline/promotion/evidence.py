@@ -8,7 +8,7 @@ from pipeline.comparison.compare import measure
 from pipeline.comparison.finding import Finding, find
 from pipeline.comparison.measure import bench_of, measure_speed
 from pipeline.params.schema import Params
-from pipeline.promotion.rules import Evidence, Standing
+from pipeline.promotion.rules import Evidence, Side
 from pipeline.registry.models import PASSED, PROVEN, Registry, Version
 from pipeline.registry.references import find_candidate
 from pipeline.tracking.store import Store
@@ -27,8 +27,8 @@ def gather(
         ValueError: a version was registered without its evaluation, or its files are not at hand.
         TrackingError: the store cannot be used.
     """
-    theirs = None if champion is None else _standing(registry, champion)
-    ours = _standing(registry, challenger)
+    theirs = None if champion is None else _side(registry, champion)
+    ours = _side(registry, challenger)
     split, digest = _tag(challenger, "split"), _tag(challenger, "data_digest")
     evidence = Evidence(
         challenger=ours, champion=theirs, comparison=None, split=split, digest=digest
@@ -89,12 +89,12 @@ def _finished(store: Store, tags: Mapping[str, str]) -> Iterator[Any]:
             return
 
 
-def _standing(registry: Registry, version: Version) -> Standing:
+def _side(registry: Registry, version: Version) -> Side:
     """A version by its tags and its graph, which is run here."""
     ap, ap50 = float(_tag(version, "AP")), float(_tag(version, "AP50"))
     graph = resolve(f"models:/{registry.name}/{version.number}", prefer=(".onnx",))
     parity, validation = version.tags.get("parity", ""), version.tags.get("validation", "")
-    return Standing(
+    return Side(
         number=version.number,
         ap=ap,
         ap50=ap50,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.pages import cell, table, write_pages
-from pipeline.promotion.rules import Check, Evidence, Standing
+from pipeline.promotion.rules import Check, Evidence, Side
 from yolov2.evaluation.optimism import OPTIMISTIC
 from yolov2.files import write_json
 
@@ -131,7 +131,7 @@ def _caution(split: str) -> list[str]:
 
 
 def _versions(evidence: Evidence) -> str:
-    sides: list[tuple[str, Standing]] = [("challenger", evidence.challenger)]
+    sides: list[tuple[str, Side]] = [("challenger", evidence.challenger)]
     if evidence.champion is not None:
         sides.append(("champion", evidence.champion))
     rows = [[role, *one.columns().values()] for role, one in sides]

@@ -11,21 +11,13 @@ from pipeline.params.schema import Params
 from pipeline.promotion.evidence import gather
 from pipeline.promotion.page import Decision, write_decision
 from pipeline.promotion.rules import Evidence, judge
-from pipeline.promotion.settled import (
-    REFUSED,
-    SETTLED,
-    basis,
-    settled_as,
-    summarise,
-    wanted,
-)
+from pipeline.promotion.settled import HELD, SETTLED, Decided, basis, settled_as, wanted
 from pipeline.registry.aliases import move_champion
 from pipeline.registry.models import CHAMPION, Registry, Version
 from pipeline.running.person import person
 from pipeline.tracking.marks import split_tags
 from pipeline.tracking.runs import log_report
 
-HELD = "awaiting approval"
 OUTPUT = paths.REPORTS / "promotion"
 
 Gather = Callable[[Params, Registry, Version, Version | None], tuple[Evidence, Finding | None]]
@@ -40,15 +32,13 @@ def promote(
     new_only: bool = False,
     hold: bool = False,
     by: str = "",
-    summary: Path | None = None,
     evidence_of: Gather = gather,
-) -> int:
-    """Promote version ``number`` (default: the challenger) or refuse it; the exit status.
+) -> Decided:
+    """Promote version ``number`` (default: the challenger) or refuse it, and say so.
 
     ``new_only``: a challenger that was refused by these rules against this champion is not
     measured again, nor one that was rolled back or declined. ``hold``: one that they accept stays
-    challenger until a person (``by``) agrees. ``summary`` gets the outcome as JSON: ``verdict``
-    (promoted, forced, refused, HELD, or a key of ``SETTLED``), ``sentence``, ``version``, ``page``.
+    challenger until a person (``by``) agrees.
 
     Raises:
         ValueError: there is no such version, or one lacks what the rules look at.
@@ -60,8 +50,7 @@ def promote(
     if settled == "champion already" or (settled and new_only):
         sentence = f"version {challenger.number} of {registry.name} {SETTLED[settled]}"
         print(sentence)
-        summarise(summary, settled, sentence, challenger.number)
-        return 0 if settled == "champion already" else REFUSED
+        return Decided(verdict=settled, sentence=sentence, version=challenger.number)
     evidence, finding = evidence_of(params, registry, challenger, champion)
     decision = Decision(
         model=registry.name,
@@ -77,9 +66,8 @@ def promote(
         _take_effect(params, registry, decision, champion, files)
     sentence = _waiting(decision) if held else decision.sentence()
     verdict = HELD if held else decision.verdict
-    summarise(summary, verdict, sentence, decision.number, files[1])
     print(f"{sentence}{' (dry run: nothing was changed)' if dry_run else ''}\n  {files[1]}")
-    return 0 if decision.promote and not held else REFUSED
+    return Decided(verdict=verdict, sentence=sentence, version=decision.number, page=str(files[1]))
 
 
 def _take_effect(

@@ -12,7 +12,7 @@ from pipeline.params.promotion import SEEDS_NEEDED, PromoteConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class Side:
     """A version as the rules see it.
 
     ``ap`` and ``ap50`` are on the evaluated split; ``latency_ms`` is one image on this machine's
@@ -50,8 +50,8 @@ class Evidence:
     champion's recipe, one a seed, as far as they were measured.
     """
 
-    challenger: Standing
-    champion: Standing | None
+    challenger: Side
+    champion: Side | None
     comparison: Comparison | None
     split: str
     digest: str
@@ -108,7 +108,7 @@ def _at_least(name: str, value: float, limit: float) -> Check:
     )
 
 
-def _same_classes(challenger: Standing, champion: Standing) -> Check:
+def _same_classes(challenger: Side, champion: Side) -> Check:
     ours, theirs = challenger.class_names, champion.class_names
     new = [name for name in ours if name not in theirs]
     gone = [name for name in theirs if name not in ours]
@@ -168,9 +168,7 @@ def _classes(
     )
 
 
-def _limits(
-    challenger: Standing, champion: Standing | None, config: PromoteConfig
-) -> Iterator[Check]:
+def _limits(challenger: Side, champion: Side | None, config: PromoteConfig) -> Iterator[Check]:
     for name, unit, value, other, ratio, most in (
         (
             "latency",

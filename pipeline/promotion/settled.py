@@ -2,17 +2,17 @@
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from pipeline.params.schema import Params
 from pipeline.registry.models import CHALLENGER, CHAMPION, Registry, Version
 from yolov2.config.section import require
-from yolov2.files import write_json
 
 REFUSED = 3
 """Exit status of a decision that leaves the champion as it is."""
+
+HELD = "awaiting approval"
 
 SETTLED = {
     "champion already": "is the champion already",
@@ -21,6 +21,24 @@ SETTLED = {
     "taken back": "was champion and was taken back: `pipeline promote` decides anew",
 }
 """What is said of a challenger that ``settled_as`` calls so."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """What came of asking for a decision, and the exit ``status`` that says so.
+
+    ``verdict``: promoted, forced, refused, ``HELD`` or a key of ``SETTLED``.
+    """
+
+    verdict: str
+    sentence: str
+    version: int
+    page: str | None = None
+
+    @property
+    def status(self) -> int:
+        """0: the version is (or, in a dry run, would be) the champion."""
+        return 0 if self.verdict in ("promoted", "forced", "champion already") else REFUSED
 
 
 def settled_as(params: Params, challenger: Version, champion: Version | None) -> str:
@@ -69,10 +87,8 @@ def _record_no(
     return sentence
 
 
-def decline(
-    params: Params, number: int | None, reason: str, by: str, summary: Path | None = None
-) -> int:
-    """Keep a version that a person does not want from being promoted; the exit status.
+def decline(params: Params, number: int | None, reason: str, by: str) -> Decided:
+    """Keep a version that a person does not want from being promoted.
 
     Raises:
         ValueError: there is no such version, or it is the champion.
@@ -80,18 +96,8 @@ def decline(
     registry = Registry(params.tracking)
     challenger, champion = wanted(registry, number), registry.with_alias(CHAMPION)
     sentence = _record_no(registry, challenger, champion, reason=reason, by=by)
-    summarise(summary, "declined", sentence, challenger.number)
     print(sentence)
-    return REFUSED
-
-
-def summarise(
-    file: Path | None, verdict: str, sentence: str, version: int, page: Path | None = None
-) -> None:
-    """Write the outcome of a decision as JSON, if anybody wants it."""
-    if file is not None:
-        told = {"verdict": verdict, "sentence": sentence, "version": version}
-        write_json(file, told | {"page": str(page) if page else None})
+    return Decided(verdict="declined", sentence=sentence, version=challenger.number)
 
 
 def wanted(registry: Registry, number: int | None) -> Version:

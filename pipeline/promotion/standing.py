@@ -1,6 +1,7 @@
 """What serves, why it was chosen, and what waits for a decision."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline import paths
 from pipeline.params.schema import Params
@@ -49,6 +50,15 @@ def lines(found: Standing) -> list[str]:
     """The versions that have an alias, and what waits, for people."""
     named = [a for a in (CHAMPION, CHALLENGER, PREVIOUS) if a in found.aliases]
     return [*(_line(alias, found.aliases[alias]) for alias in named), found.sentence]
+
+
+def content(found: Standing) -> dict[str, Any]:
+    """The same for programs: number and tags of the version under each alias."""
+    aliases = {
+        alias: {"version": version.number, "tags": dict(version.tags)}
+        for alias, version in found.aliases.items()
+    }
+    return {"pending": found.pending, "sentence": found.sentence, "aliases": aliases}
 
 
 def _unregistered(registry: Registry) -> str:

@@ -115,10 +115,9 @@ def _check_export(config: TrackingConfig, training: Mapping[str, Any]) -> None:
     """The exported graph must be the training's, as far as MLflow knows whose it is."""
     store, key = connect(config.experiment), str(training["key"])
     wanted = {"stage": "export", "result": file_sha256(paths.EXPORT)}
-    with store.answering():
-        run = store.find_original(wanted)
-        if run is None or store.find_original(wanted | {"dvc.key": key}) is not None:
-            return
+    run = store.find_original(wanted)
+    if run is None or store.find_original(wanted | {"dvc.key": key}) is not None:
+        return
     raise ValueError(
         f"{paths.EXPORT} is of another training than {paths.TRAINING}: run `dvc repro export`"
     )
@@ -133,8 +132,7 @@ def _evaluated(
     """The evaluation's run; made again from the files in a store that does not have it."""
     store, split = connect(config.experiment), str(scores["split"])
     known = {"stage": "evaluate", "result": file_sha256(paths.METRICS)}
-    with store.answering():
-        run = store.find_original(known | {"dvc.key": str(training["key"])})
+    run = store.find_original(known | {"dvc.key": str(training["key"])})
     if run is None:
         settings = dict(training["parameters"])
         settings["evaluate"] = dict(settings.get("evaluate", {})) | {"split": split}

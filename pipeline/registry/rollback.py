@@ -1,5 +1,6 @@
 """The champion before becomes champion again; no evaluation is needed and no rule asked."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pipeline.params.tracking import TrackingConfig
@@ -9,8 +10,17 @@ from pipeline.running.person import person
 from yolov2.config.section import require
 
 
-def rollback(config: TrackingConfig, number: int | None = None, reason: str = "") -> str:
-    """Make version ``number`` (default: ``previous``) the champion; what was done, in a line.
+@dataclass(frozen=True, kw_only=True)
+class RolledBack:
+    """Version ``champion`` serves again, ``instead_of`` the other one; None: it did already."""
+
+    champion: int
+    instead_of: int | None
+    sentence: str
+
+
+def rollback(config: TrackingConfig, number: int | None = None, reason: str = "") -> RolledBack:
+    """Make version ``number`` (default: ``previous``) the champion.
 
     Raises:
         ValueError: there is no champion, or no such version.
@@ -34,13 +44,15 @@ def rollback(config: TrackingConfig, number: int | None = None, reason: str = ""
         f"{registry.name} has no version {target} (it has: {', '.join(map(str, known))})",
     )
     if target == champion:
-        return f"version {champion} of {registry.name} is the {CHAMPION} already"
+        sentence = f"version {champion} of {registry.name} is the {CHAMPION} already"
+        return RolledBack(champion=target, instead_of=None, sentence=sentence)
     move_champion(registry, target, expected=champion)
     at = datetime.now(UTC).isoformat(timespec="seconds")
     why = f": {reason}" if reason else ""
     told = f"{at} by {person()}, version {target} is {CHAMPION} again{why}"
     registry.set_tags(champion, {"rolled_back": told[:5000]})
-    return (
+    sentence = (
         f"version {target} of {registry.name} is the {CHAMPION} again, version {champion} is"
         f" {PREVIOUS}{why}"
     )
+    return RolledBack(champion=target, instead_of=champion, sentence=sentence)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from ruamel.yaml import YAML
 
 from pipeline.params.tracking import TrackingConfig
 from pipeline.paths import ARTIFACTS, EXPORT, EXPORTED, PARAMS
@@ -15,6 +14,7 @@ from pipeline.reproduction.passes import Pass
 from pipeline.reproduction.verdict import Outputs
 from pipeline.running.files import read_json
 from pipeline.tracking.model_files import fetch, model_files
+from pipeline.workspace.dvc_files import read_yaml
 from yolov2.data.description import read_description
 from yolov2.data.images.reading import letterbox_image, network_input, read_image
 from yolov2.data.table import LabelTables
@@ -95,7 +95,7 @@ def _apart(original: OpenedModel, repetition: OpenedModel, tree: Path) -> tuple[
 
 def _samples(tree: Path, side: int) -> np.ndarray:
     """A few images of the tree's data as a batch (B, 3, S, S), float32 in [0, 1]."""
-    params = YAML(typ="safe").load((tree / PARAMS).read_text(encoding="utf-8"))
+    params = read_yaml(tree / PARAMS)
     root = read_description(tree / params["data"]["config"]).root
     tables = LabelTables.read(tree / ARTIFACTS)
     names = spread(tables, tables.splits[-1], SAMPLES)

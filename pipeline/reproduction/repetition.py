@@ -13,11 +13,10 @@ from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from pipeline.reproduction.passes import NUMBER_FORMAT, Pass
 from pipeline.running import leash
 from pipeline.workspace.dvc import dvc, output
+from pipeline.workspace.dvc_files import read_yaml
 from pipeline.workspace.identity import hardware_here
 from yolov2.config.train import TrainConfig
 from yolov2.network.device import resolve_device
@@ -89,7 +88,7 @@ def same_number_format(params: Path, original: Pass) -> tuple[list[str], list[st
     Raises:
         ValueError: the parameters ask for a device or a format that this machine has not.
     """
-    written = YAML(typ="safe").load(params.read_text(encoding="utf-8"))
+    written = read_yaml(params)
     train, machine = written.get("train", {}), written.get("machine", {})
     # of version 0.1 the device was a setting of the training
     device = resolve_device(str(machine.get("device", train.get("device", "auto"))))

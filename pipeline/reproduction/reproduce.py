@@ -25,7 +25,7 @@ from pipeline.reproduction.repetition import (
     stages_of,
     with_threads,
 )
-from pipeline.reproduction.verdict import DIFFERENT, TOLERANCE, Reproduction, compare_files, judge
+from pipeline.reproduction.verdict import TOLERANCE, Reproduction, compare_files, judge
 from pipeline.running.files import read_json
 from pipeline.tracking.address import tracking_uri
 from pipeline.tracking.connection import connect
@@ -43,7 +43,6 @@ from yolov2.files import file_sha256
 from yolov2.network.checkpoint import load_detector
 from yolov2.runs.identity import weights_hash
 
-STATUS_DIFFERENT = 3
 OUTPUT = paths.REPORTS / "reproduce"
 REPRODUCED, REPRODUCES = "reproduced", "reproduces"
 """Tags: of the original its verdict, of the repetition's runs the original's id."""
@@ -51,8 +50,8 @@ REPRODUCED, REPRODUCES = "reproduced", "reproduces"
 
 def reproduce(
     reference: str, changes: Sequence[str], *, keep: bool = False, tolerance: float | None = None
-) -> int:
-    """Repeat the run that ``reference`` names, write the page, tell MLflow; the exit status.
+) -> dict[str, Any]:
+    """Repeat the run that ``reference`` names, write the page, tell MLflow; what its JSON has.
 
     ``changes`` are values of ``params.yaml`` as ``section.key=value``.
 
@@ -72,7 +71,7 @@ def reproduce(
     if not changes:  # another experiment says nothing of this one
         store.set_tags(source.run_id, {REPRODUCED: found.verdict})
     print(*lines(found), f"  {files[0]}", sep="\n")
-    return STATUS_DIFFERENT if found.verdict == DIFFERENT else 0
+    return dict(read_json(files[1], "`pipeline reproduce`")) | {"page": str(files[0])}
 
 
 def _repeat(

@@ -151,7 +151,7 @@ def begin(folder: Path, stage: str, about: Mapping[str, Any]) -> None:
     """
     for name in (RESULT, ENDED, SENT):
         (folder / name).unlink(missing_ok=True)
-    own = {"stage": stage, "command": shlex.join(sys.orig_argv), "hardware": _torch_here()}
+    own = {"stage": stage, "command": shlex.join(sys.orig_argv), "hardware": torch_here()}
     pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
     program = _start("pipeline.tracking.begin", str(folder), **pipes)
     _, said = program.communicate(json.dumps({**about, **own}).encode())
@@ -159,8 +159,8 @@ def begin(folder: Path, stage: str, about: Mapping[str, Any]) -> None:
         raise ValueError(f"what is recorded cannot be begun: {_last_line(said)}")
 
 
-def _torch_here() -> dict[str, str]:
-    """What only a process that has loaded torch can tell of its machine."""
+def torch_here() -> dict[str, str]:
+    """What a process that has loaded torch can tell of its machine; others must not wait for it."""
     torch = sys.modules.get("torch")
     if torch is None:
         return {}

@@ -8,14 +8,14 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipeline.params.schema import load
 from pipeline.paths import PARAMS
 from pipeline.workspace.copies import override
+from pipeline.workspace.dvc_files import parse_yaml, read_yaml
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -98,14 +98,14 @@ def at_present(space: Space, params: Path = PARAMS) -> dict[str, object] | None:
     """
     from optuna.distributions import CategoricalDistribution
 
-    document = YAML(typ="safe").load(params.read_text(encoding="utf-8"))
+    document: Any = read_yaml(params)
     found: dict[str, object] = {}
     for key, distribution in space.drawn.items():
         value, ends = document, space.ends(key)
         for part in key.split("."):
             value = value[part]
         if isinstance(distribution, CategoricalDistribution):
-            same = [c for c in distribution.choices if YAML(typ="safe").load(str(c)) == value]
+            same = [c for c in distribution.choices if parse_yaml(str(c)) == value]
             if not same:
                 return None
             value = same[0]
@@ -123,7 +123,7 @@ def _distribution(key: str, text: str, kind: str, inside: str) -> "BaseDistribut
     )
 
     try:
-        values = YAML(typ="safe").load(f"[{inside}]")
+        values = parse_yaml(f"[{inside}]")
         if kind == "choice" and values:
             return CategoricalDistribution(
                 [v if isinstance(v, str) else json.dumps(v) for v in values]

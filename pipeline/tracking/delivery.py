@@ -85,7 +85,7 @@ class Delivery:
         self.run.log_tables(self.folder)
         told = read_notices(self.folder)
         if told != self.described:
-            self.run.describe(told)
+            self.run.set_description(told)
             self.described = told
         while self.enclosed:
             self.run.log_artifacts(self.enclosed[:1], ARTIFACTS)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from pipeline.params.tracking import TrackingConfig
 from pipeline.tracking.address import TrackingError
@@ -31,34 +32,43 @@ def arrange(store: Store, split: str | None = None) -> None:
     error says so and the run goes on.
     """
     try:
-        with store.answering():
-            experiment = store.client.get_experiment(store.experiment_id)
+        experiment = store.client.get_experiment(store.experiment_id)
         known = dict(experiment.tags)
         views = views_of({*splits(known), *([split] if split else [])})
         wanted = _wanted(store.experiment_id, views, int(experiment.creation_time or 0))
-        with store.answering():
-            for name, value in to_write(known, wanted).items():
-                store.client.set_experiment_tag(store.experiment_id, name, value)
+        for name, value in to_write(known, wanted).items():
+            store.client.set_experiment_tag(store.experiment_id, name, value)
     except TrackingError as error:
         print(f"the experiment's page in MLflow is left as it is: {error}", file=sys.stderr)
 
 
-def links(config: TrackingConfig) -> list[str]:
-    """A line for each view of the experiment: its name and the addresses of table and charts.
+@dataclass(frozen=True, kw_only=True)
+class ViewLinks:
+    """Where MLflow shows a view: the addresses of its table and of its charts."""
+
+    name: str
+    table: str
+    charts: str
+
+
+def links(config: TrackingConfig) -> list[ViewLinks]:
+    """The addresses of each view of the experiment.
 
     Raises:
         TrackingError: the store cannot be used.
     """
     store = connect(config.experiment)
     arrange(store)
-    with store.answering():
-        tags = dict(store.client.get_experiment(store.experiment_id).tags)
-    root, lines = page_root(store.uri), []
-    for view in views_of(splits(tags)):
-        lines.append(view.name)
-        lines.append(f"  table   {view_link(store.experiment_id, view.key, root)}")
-        lines.append(f"  charts  {view_link(store.experiment_id, view.key, root, charts=True)}")
-    return lines
+    tags = dict(store.client.get_experiment(store.experiment_id).tags)
+    root = page_root(store.uri)
+    return [
+        ViewLinks(
+            name=view.name,
+            table=view_link(store.experiment_id, view.key, root),
+            charts=view_link(store.experiment_id, view.key, root, charts=True),
+        )
+        for view in views_of(splits(tags))
+    ]
 
 
 def splits(tags: Mapping[str, str]) -> list[str]:
@@ -87,7 +97,7 @@ def to_write(known: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, s
     return new | {WRITTEN: json.dumps(ours | {n: _hash(v) for n, v in new.items()})}
 
 
-def describe(experiment_id: str, views: Iterable[View]) -> str:
+def description(experiment_id: str, views: Iterable[View]) -> str:
     """The description: where to look for what, and what can be filtered by. Markdown."""
     lines = []
     for view in views:
@@ -114,7 +124,7 @@ def describe(experiment_id: str, views: Iterable[View]) -> str:
 
 def _wanted(experiment_id: str, views: list[View], created: int) -> dict[str, str]:
     tags = dict(view.as_tag(created) for view in views)
-    return tags | KIND | {NOTE: describe(experiment_id, views)}
+    return tags | KIND | {NOTE: description(experiment_id, views)}
 
 
 def _hash(text: str) -> str:

@@ -63,7 +63,7 @@ def _told_apart(
     return marks.run_name(tags["stage"], tags["dvc.key"], it, found), more
 
 
-def describe(
+def write_description(
     store: Store, run: Any, settings: Mapping[str, Any], tags: Mapping[str, str], it: RunIdentity
 ) -> None:
     """Tags and parameters, and the full identity as files."""

@@ -29,7 +29,7 @@ SHORT, BRIEF = 12, 60
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class RunChange:
     """A setting, or the code or data, that another run had otherwise; values None if unknown."""
 
     name: str
@@ -51,7 +51,7 @@ def changes(
     after: Mapping[str, str],
     tags_before: Mapping[str, str],
     tags_after: Mapping[str, str],
-) -> list[Change]:
+) -> list[RunChange]:
     """What a run does otherwise than another: parameters, then data, then code.
 
     A parameter that only one of them has was added to the pipeline or removed from it: that is
@@ -59,12 +59,12 @@ def changes(
     """
     before, after = _effective(before), _effective(after)
     both = (name for name in after if name in before)
-    found = [Change(name=n, before=before[n], after=after[n]) for n in both]
+    found = [RunChange(name=n, before=before[n], after=after[n]) for n in both]
     found = [each for each in found if each.before != each.after]
     for name in (*sorted(n for n in tags_after if n.startswith("data.")), "code"):
         one, other = tags_before.get(name), tags_after.get(name)
         if one and other and one != other and name != "data.all":
-            found.append(Change(name=name.replace("data.", "data ")))
+            found.append(RunChange(name=name.replace("data.", "data ")))
     return found
 
 
@@ -78,7 +78,7 @@ def _effective(parameters: Mapping[str, str]) -> Mapping[str, str]:
     return {**parameters, **off}
 
 
-def sentence(found: Sequence[Change] | None) -> str:
+def sentence(found: Sequence[RunChange] | None) -> str:
     """``train.lr 0.1 → 0.2, code``; ``first`` of a first run (None), ``nothing`` of the same."""
     if found is None:
         return "first"
@@ -89,7 +89,7 @@ def sentence(found: Sequence[Change] | None) -> str:
 
 
 def run_name(
-    stage: str, key: str, identity: RunIdentity, found: Sequence[Change] | None = None
+    stage: str, key: str, identity: RunIdentity, found: Sequence[RunChange] | None = None
 ) -> str:
     """``train-demo-epochs=30-1a2b3c4d``: stage, experiment, new values, start of the key.
 

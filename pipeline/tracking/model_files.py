@@ -12,9 +12,8 @@ FOLDER = "artifacts"
 
 def model_files(store: Store, model_id: str) -> dict[str, str]:
     """Addresses of a logged model's files by name."""
-    with store.answering():
-        place = str(store.client.get_logged_model(model_id).artifact_location).rstrip("/")
-        listed = store.client.list_logged_model_artifacts(model_id, FOLDER)
+    place = str(store.client.get_logged_model(model_id).artifact_location).rstrip("/")
+    listed = store.client.list_logged_model_artifacts(model_id, FOLDER)
     names = [entry.path.rsplit("/", 1)[-1] for entry in listed if not entry.is_dir]
     return {name: f"{place}/{FOLDER}/{name}" for name in sorted(names)}
 
@@ -49,8 +48,7 @@ def fetch_model(store: Store, model_id: str, cache: Path) -> Path:
     Raises:
         TrackingError: it cannot be read.
     """
-    with store.answering():
-        place = str(store.client.get_logged_model(model_id).artifact_location)
+    place = str(store.client.get_logged_model(model_id).artifact_location)
     folder = fetch(store, place, cache / model_id)
     if not (folder / "MLmodel").is_file():
         raise store_address.TrackingError(

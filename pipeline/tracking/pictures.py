@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.labels import read_labels
 from pipeline.paths import METRICS
-from pipeline.pictures import draw_evaluation as draw
+from pipeline.pictures import draw_evaluation
 from yolov2.config.data import DataConfig
 from yolov2.config.evaluate import EvaluateConfig
 
@@ -15,7 +15,7 @@ TABLES = "evaluate"
 """Where the stage's report lies among the files of its recording."""
 
 
-def draw_evaluation(files: Path, sections: Mapping[str, Any]) -> None:
+def add_pictures(files: Path, sections: Mapping[str, Any]) -> None:
     """Add the pictures to the files of an evaluation's recording, in a folder with its data.
 
     They are for people and decide nothing: what cannot be drawn is told of, and the run has the
@@ -24,6 +24,6 @@ def draw_evaluation(files: Path, sections: Mapping[str, Any]) -> None:
     try:
         labels = read_labels(DataConfig(**sections["data"]))
         pictures = EvaluateConfig(**sections["evaluate"]).pictures
-        draw(labels, files / METRICS.name, files / TABLES, pictures)
+        draw_evaluation(labels, files / METRICS.name, files / TABLES, pictures)
     except (ValueError, OSError) as error:
         print(f"no pictures of this evaluation in MLflow: {error}", file=sys.stderr)

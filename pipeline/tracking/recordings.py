@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from pipeline.checkpoints import CHECKPOINTS, RECORDING
 from pipeline.params.tracking import TrackingConfig
 from pipeline.paths import DATASET, PARAMS, project_root
@@ -31,6 +29,7 @@ from pipeline.running.recorder import (
 )
 from pipeline.tracking.address import TrackingError
 from pipeline.tracking.runs import log_evaluation, log_export
+from pipeline.workspace.dvc_files import parse_yaml
 from pipeline.workspace.identity import RunIdentity
 from yolov2.files import write_json
 
@@ -67,7 +66,7 @@ class Recording:
     def parameters(self) -> dict[str, Any]:
         """All settings, nested: those that the stage has read, the others as they are written."""
         text = self.identity.files.get(PARAMS.name, "")
-        written = dict(YAML(typ="safe").load(text) or {}) if text else {}
+        written = dict(parse_yaml(text) or {})
         return written | dict(self.about.get("parameters", {}))
 
     @property
@@ -125,9 +124,9 @@ def record(recording: Recording) -> str:
     result = read(recording.folder, RESULT)
     files = recording.folder / FILES
     if recording.stage == "evaluate" and recording.data_is_here():
-        from pipeline.tracking.pictures import draw_evaluation  # only this draws
+        from pipeline.tracking.pictures import add_pictures  # only this draws
 
-        draw_evaluation(files, recording.about["parameters"])
+        add_pictures(files, recording.about["parameters"])
     log: Callable[..., str] = {"evaluate": log_evaluation, "export": log_export}[recording.stage]
     run_id = log(
         recording.config,

@@ -15,7 +15,7 @@ from pipeline.paths import HISTORY
 from pipeline.tracking import layout
 from pipeline.tracking.connection import connect
 from pipeline.tracking.experiment import arrange
-from pipeline.tracking.lifecycle import begin, begin_below, describe, ending
+from pipeline.tracking.lifecycle import begin, begin_below, ending, write_description
 from pipeline.tracking.marks import run_tags, split_tags
 from pipeline.tracking.origin import headline
 from pipeline.tracking.reap import reap, require_free
@@ -49,21 +49,19 @@ def open_training_run(
     store = connect(config.experiment)
     settings = layout.without(parameters, layout.NOT_OF_TRAINING)
     marks = run_tags("train", key, identity) | dict(tags or {})
-    with store.answering():
-        run = (store.find_run(run_id) if run_id else None) or _unfinished(store, marks)
-        if run is not None:
-            require_free(run)
-        reap(store.client, store.experiment_id, key)
-        if run is None:
-            run = begin(store, settings, marks, identity)
+    run = (store.find_run(run_id) if run_id else None) or _unfinished(store, marks)
+    if run is not None:
+        require_free(run)
+    reap(store.client, store.experiment_id, key)
+    if run is None:
+        run = begin(store, settings, marks, identity)
     found = str(run.info.run_id)
     made: list[TrainingRun] = []
     with ending(store, found, lambda: made[0].status):
-        with store.answering():
-            describe(store, run, settings, marks, identity)
-            contexts = {"train": "training", "val": "validation"}
-            store.log_inputs(found, layout.data_inputs(parameters, identity, contexts))
-            model_id = store.model_of(found, layout.flatten(settings))
+        write_description(store, run, settings, marks, identity)
+        contexts = {"train": "training", "val": "validation"}
+        store.log_inputs(found, layout.data_inputs(parameters, identity, contexts))
+        model_id = store.model_of(found, layout.flatten(settings))
         arrange(store)
         made.append(TrainingRun(store=store, run_id=found, model_id=model_id))
         yield made[0]
@@ -95,14 +93,13 @@ def log_evaluation(
     figures = layout.evaluation_metrics(split, metrics)
     marks = run_tags("evaluate", str(training_run["key"]), identity) | split_tags(split)
     marks |= dict(tags or {})
-    with store.answering():
-        title = headline(split, figures)
-        run = _unfinished(store, marks) or begin_below(
-            store, training, settings, marks, identity, title
-        )
+    title = headline(split, figures)
+    run = _unfinished(store, marks) or begin_below(
+        store, training, settings, marks, identity, title
+    )
     run_id = str(run.info.run_id)
-    with ending(store, run_id), store.answering():
-        describe(store, run, settings, marks, identity)
+    with ending(store, run_id):
+        write_description(store, run, settings, marks, identity)
         data = layout.data_inputs(parameters, identity, {split: "evaluation"})
         store.log_inputs(run_id, data, training[1])
         # at a moment that stays: a figure that is sent again adds nothing
@@ -133,11 +130,10 @@ def log_export(
     settings = layout.without(parameters, layout.NOT_OF_EXPORT)
     marks = run_tags("export", str(training_run["key"]), identity) | dict(tags or {})
     marks |= split_tags(str(parameters["evaluate"]["split"]))
-    with store.answering():
-        run = _unfinished(store, marks) or begin_below(store, training, settings, marks, identity)
+    run = _unfinished(store, marks) or begin_below(store, training, settings, marks, identity)
     run_id = str(run.info.run_id)
-    with ending(store, run_id), store.answering():
-        describe(store, run, settings, marks, identity)
+    with ending(store, run_id):
+        write_description(store, run, settings, marks, identity)
         store.log_metrics(run_id, [(0, layout.finite(metrics), int(run.info.start_time))])
         store.log_files(run_id, layout.placed(artifacts))
     return run_id
@@ -153,10 +149,9 @@ def log_report(
 ) -> str:
     """A new run (``stage``: compare, promote) with figures and pages; its id."""
     store = connect(config.experiment)
-    with store.answering():
-        run = store.begin_run(name, dict(tags) | {"stage": stage})
+    run = store.begin_run(name, dict(tags) | {"stage": stage})
     run_id = str(run.info.run_id)
-    with ending(store, run_id), store.answering():
+    with ending(store, run_id):
         store.log_metrics(run_id, [(0, layout.finite(figures), now())])
         store.log_files(run_id, layout.placed(files))
     return run_id
@@ -176,10 +171,9 @@ def resolve_training_run(
     store = connect(config.experiment)
     known = {"stage": "train", "dvc.key": str(training_run["key"])}
     named = training_run.get("run_id")
-    with store.answering():
-        run = (store.find_run(named) if named else None) or store.find_original(known)
-        if run is not None:
-            return str(run.info.run_id), store.model_of(run.info.run_id)
+    run = (store.find_run(named) if named else None) or store.find_original(known)
+    if run is not None:
+        return str(run.info.run_id), store.model_of(run.info.run_id)
     with open_training_run(
         config,
         parameters=training_run["parameters"],

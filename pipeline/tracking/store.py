@@ -138,13 +138,11 @@ class Store:
 
     def _send(self, run_id: str, metrics: list[Any]) -> None:
         for start in range(0, len(metrics), METRICS_A_CALL):  # more than one only for a huge row
-            with self.answering():
-                self.client.log_batch(run_id, metrics=metrics[start : start + METRICS_A_CALL])
+            self.client.log_batch(run_id, metrics=metrics[start : start + METRICS_A_CALL])
 
     def newest_step(self, run_id: str, metric: str) -> int:
         """The greatest step of a curve, -1 where it has none."""
-        with self.answering():
-            history = self.client.get_metric_history(run_id, metric)
+        history = self.client.get_metric_history(run_id, metric)
         return max((int(point.step) for point in history), default=-1)
 
     def probe(self) -> None:
@@ -154,19 +152,12 @@ class Store:
     def end(self, run_id: str, status: str, cause: BaseException | None) -> None:
         """Close a run. After ``cause`` a store that does not answer is at most a note to it."""
         try:
-            with self.answering():
-                self.client.set_terminated(run_id, status)
+            self.client.set_terminated(run_id, status)
         except TrackingError as error:
             if cause is None:
                 raise
             if not isinstance(cause, TrackingError):  # it would say the same
                 cause.add_note(f"and its run could not be closed: {error}")
-
-    @contextmanager
-    def answering(self) -> Iterator[None]:
-        """What goes wrong with the store inside, as ``TrackingError``."""
-        with answering(self.uri):
-            yield
 
     def log_parameters(self, run: "Run", settings: Mapping[str, str]) -> None:
         """Parameters of a run; MLflow never changes one, so another value becomes a tag."""
@@ -185,8 +176,7 @@ class Store:
 
         marks = [RunTag(name, value) for name, value in tags.items()]
         for start in range(0, len(marks), PARAMETERS_A_CALL):
-            with self.answering():
-                self.client.log_batch(run_id, tags=marks[start : start + PARAMETERS_A_CALL])
+            self.client.log_batch(run_id, tags=marks[start : start + PARAMETERS_A_CALL])
 
     def log_inputs(self, run_id: str, data: Iterable[Data], model_id: str | None = None) -> None:
         """Name what a run used: data sets, and the model that it measured."""
@@ -228,8 +218,7 @@ class Store:
     def log_files(self, run_id: str, placed: Mapping[Path, str | None]) -> None:
         """Store files, each in its folder (None: at the top)."""
         for file, folder in placed.items():
-            with self.answering():
-                self.client.log_artifact(run_id, str(file), folder)
+            self.client.log_artifact(run_id, str(file), folder)
 
     def log_text(self, run_id: str, text: str, name: str, folder: str) -> None:
         """Store ``text`` as a file, bytes that are not UTF-8 as they were."""

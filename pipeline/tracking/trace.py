@@ -88,8 +88,7 @@ def _run(store: Store | None, stage: Stage) -> dict[str, str] | None:
     recorded = str(stage.record.get("run_id") or stage.record.get("result") or stage.record["key"])
     run = None
     if store is not None:
-        with store.answering():
-            run = _recorded(store, stage.name, stage.record)
+        run = _recorded(store, stage.name, stage.record)
     if run is None or store is None:
         where = WAITS if is_pending(stage.name, stage.record) else ELSEWHERE
         return asdict(Made(where=where, recorded=recorded))

@@ -55,7 +55,7 @@ class TrainingRun:
         """Set tags of the run."""
         self.store.set_tags(self.run_id, tags)
 
-    def describe(self, text: str) -> None:
+    def set_description(self, text: str) -> None:
         """Put ``text`` where MLflow's page shows the run's description; of a long one the end."""
         if len(text) > layout.DESCRIPTION_LENGTH:
             text = "…" + text[1 - layout.DESCRIPTION_LENGTH :]

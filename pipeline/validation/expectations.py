@@ -31,7 +31,7 @@ class Rule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class RuleOutcome:
     """What came of a rule: rows of the table that were checked, and that break it."""
 
     table: str
@@ -47,7 +47,7 @@ class Verdict:
 class Results:
     """A verdict for each rule; Great Expectations' result for each table that has rules."""
 
-    verdicts: list[Verdict]
+    verdicts: list[RuleOutcome]
     documents: dict[str, Any]
 
 
@@ -128,11 +128,11 @@ def run_expectations(raw: RawTables, config: ValidateConfig) -> Results:
     return Results(verdicts=verdicts, documents=documents)
 
 
-def _verdict(rule: Rule, result: Any) -> Verdict:
+def _verdict(rule: Rule, result: Any) -> RuleOutcome:
     if result.exception_info.get("raised_exception"):
         message = result.exception_info["exception_message"]
         raise RuntimeError(f"{rule.expectation.description}: {message}")
-    return Verdict(
+    return RuleOutcome(
         table=rule.table,
         kind=rule.kind,
         policy=rule.policy,

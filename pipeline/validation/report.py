@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.pages import html_page, html_table
-from pipeline.validation.expectations import Results, Verdict
+from pipeline.validation.expectations import Results, RuleOutcome
 from yolov2.config.data import DataConfig, ValidateConfig
 from yolov2.data.labels.problems import Problem, count_kinds, errors, format_notes
 from yolov2.data.labels.raw_tables import RawTables
@@ -124,7 +124,7 @@ def _class_rows(found: Mapping[str, Any]) -> list[tuple[str | int, ...]]:
     return [(name, *(count.get(name, 0) for count in counts)) for name in found["class_names"]]
 
 
-def _rule_row(verdict: Verdict) -> tuple[str | int, ...]:
+def _rule_row(verdict: RuleOutcome) -> tuple[str | int, ...]:
     mark = "✓" if verdict.passed else "✗" if verdict.policy == "error" else "!"
     rows = (verdict.checked, verdict.unexpected)
     return (mark, verdict.description, verdict.table, *rows, verdict.policy)

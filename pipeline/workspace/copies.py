@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from ruamel.yaml import YAML
 
 from pipeline.paths import PARAMS
+from pipeline.workspace.dvc_files import parse_yaml, read_yaml
 from pipeline.workspace.git import git
 from yolov2.termination import undisturbed
 
@@ -100,7 +101,7 @@ def _config() -> ConfigParser:
 
 def link_plain_data(tree: PastTree) -> None:
     """Let ``data.config`` find data that neither git nor DVC has: by links to where they lie."""
-    data = _read_yaml(tree.root / PARAMS).get("data", {})
+    data = read_yaml(tree.root / PARAMS).get("data", {})
     config = Path(str(data.get("config", "")))
     for name in (config.parent, Path(os.path.normpath(config / ".." / str(data.get("root", "."))))):
         if not name.is_absolute():
@@ -129,7 +130,7 @@ def _link(tree: PastTree, name: Path) -> None:
 
 
 def _made_by_a_stage(root: Path, name: Path) -> bool:
-    stages = _read_yaml(root / "dvc.yaml").get("stages", {})
+    stages = read_yaml(root / "dvc.yaml").get("stages", {})
     outs = [out for stage in stages.values() for out in stage.get("outs", ())]
     made = [Path(next(iter(out)) if isinstance(out, Mapping) else out) for out in outs]
     return any(out == name or out in name.parents for out in made)
@@ -156,13 +157,9 @@ def override(params: Path, changes: Sequence[str]) -> None:
             raise ValueError(
                 f"-S {change}: write section.key=value, with a key that the run's {params.name} has"
             )
-        section[key] = YAML(typ="safe").load(text)  # type: ignore[index]
+        section[key] = parse_yaml(text)  # type: ignore[index]
     with params.open("w", encoding="utf-8") as file:
         yaml.dump(document, file)
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    return dict(YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {})
 
 
 def _require_commit(root: Path, commit: str) -> None:

@@ -31,6 +31,11 @@ class Output:
     made: bool
 
 
+def parse_yaml(text: str) -> Any:
+    """The value of a YAML text; ``YAMLError`` where it is none."""
+    return YAML(typ="safe").load(text)
+
+
 def read_yaml(file: Path) -> dict[str, Any]:
     """The mapping in a YAML file; empty where there is no file.
 
@@ -38,10 +43,10 @@ def read_yaml(file: Path) -> dict[str, Any]:
         ValueError: it is not YAML.
     """
     try:
-        return dict(YAML(typ="safe").load(file.read_text(encoding="utf-8")) or {})
+        return dict(parse_yaml(file.read_text(encoding="utf-8")) or {})
     except FileNotFoundError:
         return {}
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, UnicodeDecodeError, TypeError, ValueError) as error:
         raise ValueError(f"{file} cannot be read as YAML: {' '.join(str(error).split())}") from None
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from pipeline.paths import DATASET, PARAMS
 from pipeline.running.processes import current_invocation
+from pipeline.running.recorder import torch_here
 from pipeline.workspace.dvc_files import (
     DVC_LOCK,
     UNKNOWN,
@@ -143,19 +144,13 @@ def _packages() -> dict[str, str]:
 def hardware_here() -> dict[str, str]:
     """Processor, cores, memory and, where this process has loaded torch, threads and GPU."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if os.name == "posix" else 0
-    facts = {
+    return {
         "system": platform.platform(),
         "processor": _processor(),
         "cores": str(os.cpu_count()),
         "memory_gib": f"{pages / 2**30:.1f}",
+        **torch_here(),
     }
-    torch = sys.modules.get("torch")  # a command that does not compute must not wait for torch
-    if torch is not None:
-        facts["threads"] = str(torch.get_num_threads())
-    if torch is not None and torch.cuda.is_available():
-        facts["gpu"] = torch.cuda.get_device_name()
-        facts["cuda"] = str(torch.version.cuda)
-    return facts
 
 
 def _processor() -> str:

@@ -6,15 +6,14 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from pipeline import paths
 from pipeline.workspace.dvc import attempt, complaint
+from pipeline.workspace.dvc_files import parse_yaml
 from pipeline.workspace.revision import SHORT, Place
 
 RECORDS = {"train": paths.TRAINING, "evaluate": paths.METRICS, "export": paths.EXPORT}
@@ -60,14 +59,12 @@ def stages(where: Place) -> list[Stage]:
     if text is None:
         at = f" at {where.commit[:SHORT]}" if where.commit else ": run from the repository's root"
         raise ValueError(f"no dvc.yaml{at}")
-    lock = (_yaml(where.text(Path("dvc.lock")) or "").get("stages") or {}) | {}
+    lock = dict((parse_yaml(where.text(Path("dvc.lock")) or "") or {}).get("stages") or {})
     changed = _changed() if where.commit is None else None
-    for name in [n for n, why in (changed or {}).items() if why == ["always changed"]]:
-        del changed[name]  # type: ignore[union-attr]
     behind = _behind(lock, changed or {})
     return [
         _stage(name, lock.get(name), where, _state(name, lock, changed, behind))
-        for name in _yaml(text).get("stages") or {}
+        for name in (parse_yaml(text) or {}).get("stages") or {}
     ]
 
 
@@ -160,9 +157,10 @@ def _changed() -> dict[str, Any]:
     done = attempt(Path(), os.environ | {"DVC_NO_ANALYTICS": "1"}, "status", "--json")
     if done.returncode:
         raise ValueError(f"`dvc status` failed: {complaint(done)}; try again when no stage runs")
-    told = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    return dict(json.loads(told[-1])) if told else {}
+    return not_up_to_date(done.stdout.splitlines())
 
 
-def _yaml(text: str) -> dict[str, Any]:
-    return dict(YAML(typ="safe").load(text) or {})
+def not_up_to_date(lines: Sequence[str]) -> dict[str, Any]:
+    """What ``dvc status --json`` has said, but for stages that run each time, whatever changed."""
+    told = next((line for line in reversed(lines) if line.startswith("{")), "{}")
+    return {name: why for name, why in json.loads(told).items() if why != ["always changed"]}

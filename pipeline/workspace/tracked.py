@@ -5,9 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from pipeline.workspace.dvc import attempt, complaint
+from pipeline.workspace.dvc_files import read_yaml
 
 PLACES = ("files/md5", "")
 """Where DVC's cache keeps objects: since version 3, and before."""
@@ -38,7 +37,7 @@ def restore(root: Path, cache: Path, environment: Mapping[str, str]) -> None:
 
 def missing_of(root: Path, dvc_file: Path, cache: Path) -> list[str]:
     """Names of the files that ``dvc_file`` tracks and the cache does not have."""
-    content = YAML(typ="safe").load(dvc_file.read_text(encoding="utf-8")) or {}
+    content = read_yaml(dvc_file)
     folder = dvc_file.parent.relative_to(root) / str(content.get("wdir", "."))
     found: list[str] = []
     for out in content.get("outs", ()):

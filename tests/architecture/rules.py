@@ -14,6 +14,7 @@ FUNCTION_LINES = 40
 
 GROUND = frozenset(
     {"yolov2.config", "yolov2.boxes", "yolov2.files", "yolov2.termination", "yolov2.yaml_aliases"}
+    | {"yolov2.command_line"}
 )
 DETECTOR = GROUND | {"yolov2.data", "yolov2.network"}
 DETECTION = DETECTOR | {"yolov2.runtime", "yolov2.detection"}
@@ -50,6 +51,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "yolov2.boxes": frozenset(),
     "yolov2.files": frozenset(),
     "yolov2.termination": frozenset(),
+    "yolov2.command_line": frozenset(),
     "yolov2.yaml_aliases": frozenset(),
     "yolov2.data": GROUND,
     "yolov2.network": GROUND,
@@ -91,7 +93,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "pipeline.sweep": RECORDED,
     "deploy": RECORDED,
     "pipeline.overview": ROOMS,
-    "pipeline.commands": OVERVIEW,
+    "pipeline.commands": OVERVIEW | {"pipeline.scenes"},
     "pipeline.cli": OVERVIEW | {"pipeline.commands"},
     "pipeline.__main__": frozenset({"pipeline.cli"}),
     "flows.people": PEOPLE,

@@ -10,10 +10,11 @@ from PIL import Image
 from sklearn.datasets import load_digits, load_sample_images
 
 from pipeline import digits
-from pipeline.digits import load_material, make_scenes, write_data_set
+from pipeline.digits import write_data_set
 from pipeline.params.digits import DigitsConfig
 from pipeline.scenes.ink import glyph
 from pipeline.scenes.scene import Material, compose_scene
+from pipeline.scenes.splits import load_material, make_scenes
 from tests.pipeline.project import copy_project, run, write_params
 from yolov2.config.data import DataConfig
 

@@ -185,7 +185,7 @@ def test_what_is_edited_meanwhile_leaves_no_recording(
         paths.PARAMS.write_text(text.replace("resamples: 50", "resamples: 50, seed: 3"))
         return ""
 
-    monkeypatch.setattr(evaluate, "describe", then_edit)
+    monkeypatch.setattr(evaluate, "evaluation_line", then_edit)
     with pytest.raises(ValueError, match=r"stage evaluate ran: params.yaml: evaluate.seed null, n"):
         stage("val")
     assert list(Path(recorder.RECORDINGS).glob("*")) == []

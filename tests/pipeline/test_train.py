@@ -103,7 +103,7 @@ def test_interrupted_before_the_first_validation_it_goes_on_in_the_same_run(
     programs: list["subprocess.Popen[bytes]"],
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(train, "describe", interrupt)
+        patch.setattr(train, "epoch_line", interrupt)
         with pytest.raises(KeyboardInterrupt):
             train.main()
     programs[-1].wait(400)  # the recorder, which a stage that is to end hardly waits for
@@ -124,16 +124,16 @@ def test_interrupted_before_the_first_validation_it_goes_on_in_the_same_run(
 def test_a_store_that_is_away_at_the_end_gets_all_later(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    describe, away = train.describe, ExitStack()
+    epoch_line, away = train.epoch_line, ExitStack()
 
     def then_away(report: Any) -> str:
         if report.epoch == 2:
             until((checkpoint_folder(workspace) / RECORDING / recorder.RUN).exists)
             away.enter_context(locked(STORE))
-        return describe(report)
+        return epoch_line(report)
 
     monkeypatch.setattr(recorder, "PATIENCE", 3.0)
-    monkeypatch.setattr(train, "describe", then_away)
+    monkeypatch.setattr(train, "epoch_line", then_away)
     with away:
         train.main()
         kill_recorder(os.getpid())  # it would go on trying

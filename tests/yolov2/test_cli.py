@@ -139,7 +139,11 @@ def test_unusable_options_are_named(argv, error, capsys):
     with pytest.raises(SystemExit) as end:
         cli.main(argv)
     assert end.value.code == 2
-    assert error in capsys.readouterr().err
+    err = capsys.readouterr().err
+    name = f" {argv[0]}" if argv[0] in COMMANDS else ""
+    assert err.startswith(f"error: {error}")
+    assert err.endswith(f"; `yolov2{name} --help` shows how\n")
+    assert err.count("\n") == 1
 
 
 def test_traceback_on_demand(monkeypatch):

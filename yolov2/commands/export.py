@@ -109,14 +109,14 @@ def run(args: argparse.Namespace) -> int:
 def _export(checkpoint: Path, folder: Path, evidence: "Evidence", config: ExportConfig) -> None:
     """Write the files, then the report, a line for each."""
     from yolov2.export.artefacts import Places, export_checkpoint
-    from yolov2.export.report import describe, export_report, export_table
+    from yolov2.export.report import export_line, export_report, export_table
     from yolov2.files import write_json, write_text
 
     proof, table, exported = folder / "export.json", folder / "export.md", []
     places = Places(folder=folder, reports=(proof, table))
     for item in export_checkpoint(checkpoint, places, evidence, config):
         exported.append(item)
-        print(describe(item), flush=True)
+        print(export_line(item), flush=True)
     report = export_report(exported, evidence, config)
     write_json(proof, report)
     write_text(table, export_table(report))

@@ -164,7 +164,7 @@ def run(args: argparse.Namespace) -> int:
     from yolov2.runs.inputs import TrainingInputs
     from yolov2.runs.run import train_run
     from yolov2.termination import terminable
-    from yolov2.training.reports import EpochReport, Notice, describe
+    from yolov2.training.reports import EpochReport, Notice, epoch_line
 
     inputs = TrainingInputs(
         tables=data.tables,
@@ -178,7 +178,7 @@ def run(args: argparse.Namespace) -> int:
     with terminable():
         for event in train_run(inputs, folder, resume=args.resume, progress=bar):
             if isinstance(event, EpochReport):
-                print(describe(event), flush=True)
+                print(epoch_line(event), flush=True)
             elif isinstance(event, Notice):
                 announce(event.text)
     if int(os.environ.get("RANK", "0")) == 0:  # under torchrun one process tells

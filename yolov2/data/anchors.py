@@ -77,14 +77,6 @@ def mean_iou(sizes: FloatArray, anchors: FloatArray) -> float:
     return float(_best(sizes, anchors)[1].mean())
 
 
-def kmeans_anchors(sizes: FloatArray, k: int, restarts: int, seed: int) -> FloatArray:
-    """The best of ``restarts`` clusterings of sizes (N, 2): anchors (k, 2) by ascending area.
-
-    Raises ``ValueError`` when there are fewer than ``k`` different sizes.
-    """
-    return _cluster(sizes, k, restarts, seed)[0]
-
-
 def choose_anchors(tables: LabelTables, config: AnchorsConfig, image_size: int) -> AnchorReport:
     """The anchors that ``config`` asks for, with the mean IoU of every candidate set.
 
@@ -95,7 +87,7 @@ def choose_anchors(tables: LabelTables, config: AnchorsConfig, image_size: int) 
     candidates: dict[str, FloatArray] = {}
     spread: dict[str, float] = {}
     if config.method == "kmeans" or len(_distinct(sizes)[0]) >= config.k:
-        candidates["found"], scores = _cluster(sizes, config.k, config.restarts, config.seed)
+        candidates["found"], scores = kmeans_anchors(sizes, config.k, config.restarts, config.seed)
         spread = {"lowest": min(scores), "highest": max(scores)}
     candidates["default"] = _by_area(np.array(DEFAULT_ANCHORS))
     if config.given:
@@ -112,10 +104,14 @@ def choose_anchors(tables: LabelTables, config: AnchorsConfig, image_size: int) 
     )
 
 
-def _cluster(
+def kmeans_anchors(
     sizes: FloatArray, k: int, restarts: int, seed: int
 ) -> tuple[FloatArray, Sequence[float]]:
-    """Best anchors (k, 2) by ascending area, and the mean IoU of every restart."""
+    """The best of ``restarts`` clusterings of sizes (N, 2), and the mean IoU of each.
+
+    The anchors (k, 2) are by ascending area. Raises ``ValueError`` when there are fewer than ``k``
+    different sizes.
+    """
     distinct, counts = _distinct(sizes)
     if len(distinct) < k:
         raise ValueError(

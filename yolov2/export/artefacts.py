@@ -17,14 +17,14 @@ from yolov2.evaluation.evaluate import require_classes
 from yolov2.export.accuracy import require_kept, score_model, score_suppressing
 from yolov2.export.evidence import Evidence, with_thresholds
 from yolov2.export.formats import FORMATS, Format
-from yolov2.export.proof import Difference, median_latency_ms, prove, prove_suppression
+from yolov2.export.proof import Deviation, median_latency_ms, prove, prove_suppression
 from yolov2.export.source import Source
 from yolov2.export.suppression import open_suppressing
 from yolov2.files import file_sha256
 from yolov2.network.checkpoint import load_detector
 from yolov2.runtime.graphs import Images, Run
 from yolov2.runtime.manifest import Manifest
-from yolov2.runtime.model_file import OpenedModel, describe, open_model
+from yolov2.runtime.model_file import OpenedModel, manifest_of, open_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class Exported:
     manifest: Manifest
     bytes: int
     sha256: str
-    difference: Difference
+    difference: Deviation
     latency_ms: float
     scores: Mapping[str, float] | None
     pytorch: Reference
@@ -86,7 +86,7 @@ def export_checkpoint(
     reference = _reference(opened, batch, evidence)
     source = Source(
         network=detector.network,
-        manifest=with_thresholds(describe(detector), evidence, config),
+        manifest=with_thresholds(manifest_of(detector), evidence, config),
         calibration=lambda: (
             read_batch([path], detector.image_size)
             for path in evidence.calibration[: config.calibration_images]
@@ -98,7 +98,7 @@ def export_checkpoint(
     paths = {places.folder / f"unproven.{kind.file}": kind for kind in kinds}
     try:
         for unproven, kind in paths.items():
-            kind.write(source, kind.describe(source.manifest), unproven)
+            kind.write(source, kind.manifest(source.manifest), unproven)
             path = places.folder / kind.file
             yield _prove(kind, unproven, path, opened, reference, batch, evidence, config)
         for unproven, kind in paths.items():

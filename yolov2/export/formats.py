@@ -32,7 +32,7 @@ class Format:
     variant: Variant = "decoded"
     opset: int | None = None
 
-    def describe(self, manifest: Manifest) -> Manifest:
+    def manifest(self, manifest: Manifest) -> Manifest:
         """What a file of this kind says about itself."""
         return replace(manifest, precision=self.precision.name, variant=self.variant)
 

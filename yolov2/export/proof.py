@@ -39,7 +39,7 @@ FP32 = Precision(name="fp32", rounding=None)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
+class Deviation:
     """Largest absolute differences from PyTorch.
 
     ``box`` is in pixels of the canvas, over the corners of all boxes as detection clips them;
@@ -59,7 +59,7 @@ def prove(
     images: Images,
     config: ExportConfig,
     precision: Precision = FP32,
-) -> Difference:
+) -> Deviation:
     """Run ``run`` and ``reference`` on one image and on all ``images`` (B, 3, S, S) in a batch.
 
     A single image is doubled, so that two batch sizes are tried in any case.
@@ -73,7 +73,7 @@ def prove(
         _difference(name, run(batch), reference(batch), images.shape[-1], precision)
         for batch in (several[:1], several)
     ]
-    worst = Difference(
+    worst = Deviation(
         box=max(difference.box for difference in differences),
         score=max(difference.score for difference in differences),
     )
@@ -164,7 +164,7 @@ def median_latency_ms(run: Run, image: Images, *, repeats: int = 20, seconds: fl
 
 def _difference(
     name: str, found: Predictions, wanted: Predictions, side: int, precision: Precision
-) -> Difference:
+) -> Deviation:
     if found.shape != wanted.shape:
         raise ExportError(
             f"{name}: gives predictions of shape {found.shape} where PyTorch gives"
@@ -179,7 +179,7 @@ def _difference(
     boxes = np.abs(_corners(found, side) - _corners(wanted, side))  # (B, N, 4)
     scores = np.abs(found[..., 4:] - wanted[..., 4:])  # (B, N, 1+C)
     if precision.rounding is None:
-        return Difference(box=float(boxes.max()), score=float(scores.max()))
+        return Deviation(box=float(boxes.max()), score=float(scores.max()))
     best = _class_scores(wanted).max(axis=-1)  # (B, N)
     certain = (best >= CERTAIN) | (best == best.max(axis=1, keepdims=True))  # one an image or more
     parts = (
@@ -187,7 +187,7 @@ def _difference(
         scores[..., :1],
         np.abs(_class_scores(found) - _class_scores(wanted)),
     )
-    return Difference(
+    return Deviation(
         box=float(boxes[certain].max()), score=max(float(part.max()) for part in parts)
     )
 

@@ -13,7 +13,7 @@ from yolov2.export.onnx_graph import IR_VERSION, ONNX_RUNTIME, OPSET
 NOT_MEASURED = "not measured"
 
 
-def describe(exported: Exported) -> str:
+def export_line(exported: Exported) -> str:
     """One line for people: the file, that it is proven, its AP, its speed."""
     difference, reference, scores = exported.difference, exported.pytorch, exported.scores
     ap = (

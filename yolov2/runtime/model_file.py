@@ -84,7 +84,7 @@ def _open_checkpoint(path: Path, device: torch.device, *, half: bool) -> OpenedM
     return OpenedModel(
         path=path,
         predict=network.eval().to(memory_format=torch.channels_last),
-        manifest=describe(loaded),
+        manifest=manifest_of(loaded),
         device=device,
     )
 
@@ -100,7 +100,7 @@ def _half_type(device: torch.device) -> torch.dtype:
     return torch.bfloat16
 
 
-def describe(detector: TrainedDetector) -> Manifest:
+def manifest_of(detector: TrainedDetector) -> Manifest:
     """What an exported file of this checkpoint says about itself."""
     return Manifest(
         class_names=detector.class_names,

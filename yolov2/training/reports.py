@@ -77,7 +77,7 @@ class Saved:
 Event = StepReport | EpochReport | Notice | Saved
 
 
-def describe(report: EpochReport) -> str:
+def epoch_line(report: EpochReport) -> str:
     """One line for people: where the training stands."""
     losses = "  ".join(f"{name} {value:.3f}" for name, value in report.losses.items())
     speed = report.throughput

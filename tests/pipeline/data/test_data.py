@@ -1,5 +1,6 @@
 """``pipeline data`` in small DVC repositories: real processes where it matters."""
 
+import json
 import os
 import subprocess
 import sys
@@ -13,11 +14,11 @@ import yaml
 from PIL import Image
 
 from pipeline import cli
+from pipeline.commands.data import CHANGED
 from pipeline.data import add as data_add
 from pipeline.data.add import Order, add
 from pipeline.data.description import with_entry
 from pipeline.data.log import read_log
-from pipeline.data.told import CHANGED
 from pipeline.params.presets import DEMO, render
 from pipeline.params.schema import load
 from tests.datasets import write_dataset
@@ -151,6 +152,12 @@ def test_a_batch_is_checked_copied_versioned_and_recorded(
     assert cli.run(["data", "status"]) == 0
     assert cli.run(["data", "list"]) == 0
     assert "  May-trip  train: 2 images, 2 boxes, 1 skipped, digest " in capsys.readouterr().out
+    assert cli.run(["data", "list", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert listed["config"] == "data/pets/data.yaml"
+    assert [(one["name"], one["images"], one["there"]) for one in listed["batches"]] == [
+        ("May-trip", 2, True)
+    ]
 
 
 BAD: list[tuple[dict[str, tuple[bytes, str | None]], dict[str, str], str]] = [
@@ -213,6 +220,17 @@ def test_the_test_split_stays_frozen(pets: Path, capsys: pytest.CaptureFixture[s
     label.write_text("1 0.5 0.5 0.25 0.5\n")
     assert cli.run(["data", "status"]) == CHANGED
     assert "test: 1 images, 1 boxes, digest " in capsys.readouterr().out
+    assert cli.run(["data", "status", "--json"]) == CHANGED
+    found = json.loads(capsys.readouterr().out)
+    assert (found["changed"], found["missing"], found["batches"]) == (["test"], {}, 2)
+    assert {split: one["images"] for split, one in found["splits"].items()} == {
+        "train": 3,
+        "val": 2,
+        "test": 1,
+    }
+    assert found["splits"]["test"]["frozen"] != found["splits"]["test"]["digest"]
+    assert found["splits"]["val"]["frozen"] == found["splits"]["val"]["digest"]
+    assert found["splits"]["train"]["frozen"] is None
     third = arrive(pets / "three", {"k": (noise(12), BOX)})
     with pytest.raises(ValueError, match=r"^test of .* changed since .* or accept it as the new"):
         add(load(), Order(folder=third))

@@ -1,13 +1,13 @@
-"""``python -m pipeline.digits --more``: later scenes, never one of the data set."""
+"""``pipeline data demo``: later scenes, never one of the data set."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline import digits
-from pipeline.digits import load_material, make_scenes
+from pipeline import cli
 from pipeline.params.digits import DigitsConfig
+from pipeline.scenes.splits import load_material, make_scenes
 from yolov2.data.description import read_description
 
 
@@ -28,15 +28,15 @@ def test_the_folder_is_whole_and_never_overwritten(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text("digits: {}\n")
-    order = ["--more", "in/may", "--scenes", "7", "--seed", "5", "--split", "val"]
-    digits.main(order)
+    order = ["data", "demo", "in/may", "--scenes", "7", "--seed", "5", "--split", "val"]
+    cli.run(order)
     assert capsys.readouterr().out == "in/may: 7 new scenes of the digits for val\n"
     found = read_description(Path("in/may/data.yaml"))
     assert [path.name for path in found.images["train"]] == [f"5-{i:05d}.jpg" for i in range(7)]
     assert found.class_names == tuple("0123456789")
     assert len(list(Path("in/may/labels").iterdir())) == 7
-    with pytest.raises(ValueError, match="^--more in/may: is there already: name a new folder$"):
-        digits.main(order)
+    with pytest.raises(ValueError, match="^in/may is there already: name a new folder$"):
+        cli.run(order)
     with pytest.raises(ValueError, match="^--scenes must be between 1 and 99999, not 0$"):
-        digits.main(["--more", "in/june", "--scenes", "0"])
+        cli.run(["data", "demo", "in/june", "--scenes", "0"])
     assert not Path("in/june").exists()

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline import cli
 from pipeline.overview import doctor
-from pipeline.overview.doctor import Finding, examine, render
+from pipeline.overview.doctor import Diagnosis, examine, render
 
 COMMIT = ("-c", "user.name=t", "-c", "user.email=t@x", "commit", "-q", "--allow-empty", "-m", "x")
 
@@ -30,7 +30,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def about(subject: str) -> Finding:
+def about(subject: str) -> Diagnosis:
     (found,) = [each for each in examine() if each.subject == subject]
     return found
 
@@ -44,7 +44,7 @@ def test_no_git_identity(here: Path) -> None:
     assert found.remedy == "git config user.name NAME && git config user.email MAIL"
     for name, value in (("user.name", "Ann"), ("user.email", "ann@x")):
         subprocess.run(["git", "config", name, value], check=True)
-    assert about("git") == Finding(subject="git", state="good", text="commits as Ann")
+    assert about("git") == Diagnosis(subject="git", state="good", text="commits as Ann")
 
 
 def test_no_commit_and_no_git(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +115,9 @@ def test_store_that_cannot_be_written(here: Path, monkeypatch: pytest.MonkeyPatc
     may_not_write(monkeypatch, here)  # where it would be made
     assert about("MLflow").state == "bad"
     (here / "mlflow.db").touch()
-    assert about("MLflow") == Finding(subject="MLflow", state="good", text=str(here / "mlflow.db"))
+    assert about("MLflow") == Diagnosis(
+        subject="MLflow", state="good", text=str(here / "mlflow.db")
+    )
     may_not_write(monkeypatch, here / "mlflow.db")
     found = about("MLflow")
     assert (found.state, found.text) == ("bad", f"{here / 'mlflow.db'} cannot be written")
@@ -190,8 +192,8 @@ def test_threads_on_a_machine_that_others_use(here: Path, monkeypatch: pytest.Mo
 
 def test_a_line_for_each_finding_its_remedy_below() -> None:
     found = [
-        Finding(subject="a", state="good", text="well"),
-        Finding(subject="b", state="odd", text="hm", remedy="do"),
-        Finding(subject="c", state="bad", text="no", remedy="do that"),
+        Diagnosis(subject="a", state="good", text="well"),
+        Diagnosis(subject="b", state="odd", text="hm", remedy="do"),
+        Diagnosis(subject="c", state="bad", text="no", remedy="do that"),
     ]
     assert render(found) == "✓ a: well\n! b: hm\n    do\n✗ c: no\n    do that"

@@ -11,9 +11,9 @@ import pytest
 from pipeline import cli
 from pipeline.comparison.finding import Finding
 from pipeline.params.schema import Params
-from pipeline.promotion.promote import REFUSED, Gather, promote
+from pipeline.promotion.promote import Gather, promote
 from pipeline.promotion.rules import Evidence
-from pipeline.promotion.settled import decline
+from pipeline.promotion.settled import REFUSED, Decided, decline
 from pipeline.registry import aliases, rollback
 from pipeline.registry.models import CHALLENGER, CHAMPION, PREVIOUS, Registry, Version
 from tests.pipeline.promotion.test_rules import evidence
@@ -57,7 +57,7 @@ CLEAR, UNCLEAR = 0.02, 0.07
 
 
 def decide(half: float, **options: object) -> int:
-    return promote(PARAMS, evidence_of=found(half), **options)  # type: ignore[arg-type]
+    return promote(PARAMS, evidence_of=found(half), **options).status  # type: ignore[arg-type]
 
 
 def test_first_better_unclear_forced_and_back(
@@ -86,7 +86,8 @@ def test_first_better_unclear_forced_and_back(
     assert version.tags["decision.verdict"] == "forced"
     assert "no difference shown" in version.tags["decision"]
     told = rollback.rollback(CONFIG, reason="too slow")
-    assert told == (
+    assert (told.champion, told.instead_of) == (2, 3)
+    assert told.sentence == (
         "version 2 of trial-model is the champion again, version 3 is previous: too slow"
     )
     assert registry.aliases() == {CHALLENGER: 3, CHAMPION: 2, PREVIOUS: 3}
@@ -164,27 +165,27 @@ def test_dry_run_changes_nothing(registry: Registry, capsys: pytest.CaptureFixtu
 
 
 def test_what_the_rules_accept_waits_for_a_person_who_says_yes_or_no(
-    registry: Registry, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    registry: Registry, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    number, summary = add(registry), tmp_path / "told.json"
-    assert decide(CLEAR, hold=True, summary=summary) == 3
-    assert json.loads(summary.read_text())["verdict"] == "awaiting approval"
+    number = add(registry)
+    held = promote(PARAMS, evidence_of=found(CLEAR), hold=True)
+    assert (held.verdict, held.version, held.status) == ("awaiting approval", number, 3)
     assert registry.aliases() == {"challenger": number}
     assert "waits for approval: `pipeline promote --version 1`" in capsys.readouterr().out
 
-    def no() -> int:
-        return decline(PARAMS, None, "too few night scenes", "ann", summary)
+    def no() -> Decided:
+        return decline(PARAMS, None, "too few night scenes", "ann")
 
-    assert no() == REFUSED
+    assert no().status == REFUSED
     assert "declined by ann: too few night scenes" in capsys.readouterr().out
-    assert decide(CLEAR, new_only=True, summary=summary) == 3
-    assert json.loads(summary.read_text())["verdict"] == "declined"
+    again = promote(PARAMS, evidence_of=found(CLEAR), new_only=True)
+    assert (again.verdict, again.status) == ("declined", 3)
     assert registry.aliases() == {"challenger": number}
 
     assert decide(CLEAR, by="bob") == 0  # another word
-    found = registry.with_number(number)
-    assert found is not None
-    assert found.tags["decision.by"] == "bob"
+    version = registry.with_number(number)
+    assert version is not None
+    assert version.tags["decision.by"] == "bob"
     with pytest.raises(ValueError, match="version 1 is the champion: take it back with"):
         no()
 
@@ -249,7 +250,9 @@ def test_what_a_killed_process_left_is_finished(registry: Registry) -> None:
         assert registry.aliases() == {CHALLENGER: 2, CHAMPION: 2, PREVIOUS: 1}
     assert sum(waited) == pytest.approx(1.0)
     assert registry.tag(aliases.INTENDED) is None
-    assert rollback.rollback(CONFIG).startswith("version 1 of trial-model is the champion again")
+    assert rollback.rollback(CONFIG).sentence.startswith(
+        "version 1 of trial-model is the champion again"
+    )
 
 
 def test_nothing_to_decide_on(registry: Registry) -> None:

@@ -7,10 +7,10 @@ import pytest
 
 from pipeline.comparison.difference import Comparison, Difference
 from pipeline.params.promotion import PromoteConfig
-from pipeline.promotion.rules import Evidence, Standing, judge, margin
+from pipeline.promotion.rules import Evidence, Side, judge, margin
 
 CONFIG = PromoteConfig(margin=0.01)
-OLD = Standing(
+OLD = Side(
     number=1,
     ap=0.50,
     ap50=0.80,

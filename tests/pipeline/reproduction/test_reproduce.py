@@ -338,10 +338,16 @@ def test_pipeline_is_reproduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert found["files"]["onnx"] == "same bytes"
     assert found["files"]["torchscript"] in ("same bytes", "same outputs")
 
-    said = run(project, "pipeline", "reproduce", training, "-S", "digits.seed=1", status=3)
-    assert "\ndifferent (tolerance of AP 0.005)\n" in said
-    assert "the test data are others" in said
-    assert "parameter digits.seed: 0 -> 1" in said
+    change = ("-S", "digits.seed=1")
+    told = run(project, "pipeline", "reproduce", training, *change, "--json", status=3)
+    other = json.loads(told)  # nothing else, whatever the stages print
+    assert other["verdict"] == "different"
+    assert any("the test data are others" in reason for reason in other["reasons"])
+    assert ("digits.seed", "0", "1") in [
+        (one["name"], one["original"], one["repetition"]) for one in other["changes"]
+    ]
+    page = (project / other["page"]).read_text()
+    assert "different" in page.splitlines()[0]
 
     monkeypatch.chdir(project)
     store = connect("yolov2")

@@ -131,7 +131,7 @@ def export(root: Path) -> Path:
     )
     kind, path = FORMATS["onnx"], root / "model.onnx"
     source = Source(network=network, manifest=manifest, calibration=lambda: iter([]))
-    kind.write(source, kind.describe(manifest), path)
+    kind.write(source, kind.manifest(manifest), path)
     return path
 
 

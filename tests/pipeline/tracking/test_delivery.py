@@ -18,7 +18,7 @@ from pipeline.running.recorder import add_notice
 from pipeline.tracking.address import TrackingError
 from pipeline.tracking.delivery import LONGEST_PAUSE, Delivery
 from pipeline.tracking.runs import open_training_run
-from pipeline.tracking.store import METRICS_A_CALL, Store
+from pipeline.tracking.store import METRICS_A_CALL, AnsweringClient, Store
 from pipeline.tracking.training import TrainingRun
 from tests.pipeline import tracked
 from tests.pipeline.servers import free_port, start_tracking, stop
@@ -80,7 +80,9 @@ def client() -> Client:
 
 
 def new_run(client: Client) -> TrainingRun:
-    store = Store(client=client, uri="sqlite:///x.db", experiment_id="1")  # type: ignore[arg-type]
+    uri = "sqlite:///x.db"
+    answering = AnsweringClient(client, uri)  # type: ignore[arg-type]
+    store = Store(client=answering, uri=uri, experiment_id="1")  # type: ignore[arg-type]
     return TrainingRun(store=store, run_id="r", model_id="m")
 
 
@@ -249,7 +251,7 @@ def test_mlflow_stores_a_figure_once_and_a_long_description(repository: Path) ->
         rows = [(1, {"train/loss": 2.0, "train/lr": 0.1}, 1_700_000_000_000)]
         run.store.log_metrics(run.run_id, rows)
         run.store.log_metrics(run.run_id, [*rows, (2, {"train/loss": 1.0}, 1_700_000_000_001)])
-        run.describe("x" * 9000)
+        run.set_description("x" * 9000)
     figures = stored_figures(repository / "mlflow.db", run.run_id)
     assert figures == [("train/loss", 1, 2.0), ("train/loss", 2, 1.0), ("train/lr", 1, 0.1)]
     tags = run.store.client.get_run(run.run_id).data.tags

@@ -117,15 +117,13 @@ def test_a_page_that_cannot_be_written_costs_no_run(
 
 def test_addresses(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PORT", raising=False)
-    assert experiment.links(CONFIG)[0] == "Trainings, newest first"
+    assert experiment.links(CONFIG)[0].name == "Trainings, newest first"
     tracked.leave_result(repository)
-    lines = experiment.links(CONFIG)
+    first = experiment.links(CONFIG)[0]
     root = "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning"
-    assert lines[:2] == [
-        "Evaluations on test, best first",
-        f"  table   {root}&viewStateShareKey=evaluations-test",
-    ]
-    assert lines[2].endswith("evaluations-test&compareRunsMode=CHART")
+    assert first.name == "Evaluations on test, best first"
+    assert first.table == f"{root}&viewStateShareKey=evaluations-test"
+    assert first.charts == f"{first.table}&compareRunsMode=CHART"
     monkeypatch.setenv("PORT", "5999")
     assert links.page_root("sqlite:////x/mlflow.db") == "http://127.0.0.1:5999"
     server = "https://me:secret@runs.example/mlflow/"

@@ -1,7 +1,7 @@
 from pipeline.tracking.marks import (
     COLOUR,
     COLOURS,
-    Change,
+    RunChange,
     changes,
     next_colour,
     run_name,
@@ -26,7 +26,7 @@ def test_what_only_one_run_tells_is_no_change() -> None:
 
 
 def test_a_long_list_and_a_long_value_are_cut() -> None:
-    found = [Change(name=f"p{i}", before="1", after="2" * 100) for i in range(8)]
+    found = [RunChange(name=f"p{i}", before="1", after="2" * 100) for i in range(8)]
     text = sentence(found)
     assert text.startswith(f"p0 1 → {'2' * 59}…, p1 ")
     assert text.endswith(", and 2 more")
@@ -34,16 +34,16 @@ def test_a_long_list_and_a_long_value_are_cut() -> None:
 
 def test_a_name_has_the_experiment_and_the_new_values() -> None:
     lr, epochs, code = (
-        Change(name="train.lr", before="0.1", after="0.2"),
-        Change(name="train.epochs", before="12", after="20"),
-        Change(name="code"),
+        RunChange(name="train.lr", before="0.1", after="0.2"),
+        RunChange(name="train.epochs", before="12", after="20"),
+        RunChange(name="code"),
     )
     names = [run_name("train", KEY, identity(), found) for found in (None, [], [lr, epochs, code])]
     assert names == ["train-01234567", "train-01234567", "train-lr=0.2-epochs=20-01234567"]
-    many = [lr, epochs, Change(name="train.seed", before="0", after="1")]
+    many = [lr, epochs, RunChange(name="train.seed", before="0", after="1")]
     demo = identity(dvc_experiment="demo")
     assert run_name("evaluate", KEY, demo, many) == "evaluate-demo-01234567"
-    long = Change(name="train.lr_steps", before="[]", after="[60, 90, 120, 150]")
+    long = RunChange(name="train.lr_steps", before="[]", after="[60, 90, 120, 150]")
     assert run_name("evaluate", KEY, demo, [long]) == "evaluate-demo-01234567"
 
 

@@ -56,7 +56,7 @@ def test_train_evaluate_register_promote_serve(
         "registered version 1 of trial-model: test AP 0.500"
     )
     assert register(CONFIG).sentence.startswith("version 1 of trial-model exists")
-    assert promote(replace(Params(), tracking=CONFIG)) == 0
+    assert promote(replace(Params(), tracking=CONFIG)).status == 0
     assert capfd.readouterr().out.count("\n") == 2  # its decision and its page, no links
     assert Registry(CONFIG).aliases() == {CHALLENGER: 1, CHAMPION: 1}
     store = open_store()

@@ -81,7 +81,7 @@ def folder(network: DecodedYOLOv2, tmp_path_factory: pytest.TempPathFactory) -> 
     source = make_source(network)
     for name in NAMES:
         kind = FORMATS[name]
-        kind.write(source, kind.describe(MANIFEST), folder / kind.file)
+        kind.write(source, kind.manifest(MANIFEST), folder / kind.file)
     return folder
 
 
@@ -341,7 +341,7 @@ def test_half_precision_that_overflows_is_no_proof(network, tmp_path, name, stan
     with torch.no_grad():
         wanted = large(torch.from_numpy(images)).numpy()
     assert 0.01 < (wanted[..., 4] * wanted[..., 5:].max(axis=-1)).max() < 0.25
-    kind.write(make_source(large), kind.describe(MANIFEST), tmp_path / kind.file)
+    kind.write(make_source(large), kind.manifest(MANIFEST), tmp_path / kind.file)
     run = opened(tmp_path / kind.file)
     assert np.isfinite(run(images)).all() == stands
     if stands:

@@ -42,7 +42,7 @@ def test_the_oldest_runtime_computes_the_same(tmp_path: Path) -> None:
     for kind in FORMATS.values():
         if kind.opset is not None:
             files.append(str(tmp_path / kind.file))
-            kind.write(source, kind.describe(MANIFEST), tmp_path / kind.file)
+            kind.write(source, kind.manifest(MANIFEST), tmp_path / kind.file)
     images = random_images(2, 64, 96)
     np.save(tmp_path / "images.npy", images)
     places = [tmp_path / "images.npy", tmp_path / "found.npz"]

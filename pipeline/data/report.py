@@ -1,7 +1,10 @@
-"""What ``pipeline data`` says: of a batch that was added, of all batches, of the splits."""
+"""What ``pipeline data`` reports: of a batch that was added, of all batches, of the splits."""
 
 import os
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from pipeline.data.add import Added, Order
 from pipeline.data.data_set import DataSet, find_data_set, is_versioned
@@ -11,12 +14,10 @@ from pipeline.params.schema import Params, load
 from yolov2.data.labels.problems import format_notes, format_problems
 from yolov2.data.table import describe
 
-CHANGED = 3
 
-
-def report(added: Added, order: Order) -> None:
+def added(done: Added, order: Order) -> None:
     """Say what was found, done, and what comes next."""
-    arrival, images, batch = added.arrival, added.images, added.batch
+    arrival, images, batch = done.arrival, done.images, done.batch
     for line in format_notes(arrival.notes):
         print(line)
     if arrival.problems:
@@ -30,7 +31,7 @@ def report(added: Added, order: Order) -> None:
     if batch is None:
         print(f"nothing new in {order.folder}: all of it is there already")
         return
-    data = added.data
+    data = done.data
     verb = "would be added" if order.dry_run else "added"
     print(f"{batch.images} images, {batch.boxes} boxes {verb} to {batch.split}:")
     print("  " + ", ".join(f"{name} {count}" for name, count in batch.boxes_by_class.items()))
@@ -57,43 +58,60 @@ def _to_commit(data: DataSet) -> list[str]:
     return [*map(_short, files), _short(data.batches)]
 
 
-def show_batches(params: Params) -> int:
-    """Print a line for each batch, oldest first."""
+def batches(params: Params) -> dict[str, Any]:
+    """The data set and its batches, oldest first; ``there``: whether the data set still has it."""
     data = find_data_set(params.data)
-    log = read_log(data.log)
-    if not log.batches:
-        print(f"nothing was added to {params.data.config} yet")
-    for batch in log.batches:
-        lost = "" if data.holds(batch.name) else "  NOT in the data set: add it again"
-        skipped = f", {batch.skipped} skipped" if batch.skipped else ""
-        print(
-            f"{batch.added}  {batch.name}  {batch.split}: {batch.images} images, {batch.boxes}"
-            f" boxes{skipped}, digest {batch.digest[:12]}, from {batch.source}, by {batch.by}{lost}"
+    listed = read_log(data.log).batches
+    return {
+        "config": params.data.config,
+        "batches": [asdict(one) | {"there": data.holds(one.name)} for one in listed],
+    }
+
+
+def batch_lines(found: Mapping[str, Any]) -> list[str]:
+    """The same for people: a line for each batch."""
+    lines = []
+    for one in found["batches"]:
+        lost = "" if one["there"] else "  NOT in the data set: add it again"
+        skipped = f", {one['skipped']} skipped" if one["skipped"] else ""
+        lines.append(
+            f"{one['added']}  {one['name']}  {one['split']}: {one['images']} images, {one['boxes']}"
+            f" boxes{skipped}, digest {one['digest'][:12]}, from {one['source']}, by"
+            f" {one['by']}{lost}"
         )
-    return 0
+    return lines or [f"nothing was added to {found['config']} yet"]
 
 
-def show_status(params: Params) -> int:
-    """Print counts and digest of each split; 3 if val or test is not what was recorded."""
+def status(params: Params) -> dict[str, Any]:
+    """Counts and digest of each split, the digests of the frozen ones, and which ``changed``."""
     data = find_data_set(params.data)
     tables, log = read_tables(data.now, params.validate), read_log(data.log)
-    changed, about = changed_splits(log, tables, data), describe(tables)
-    print(f"{_short(data.now.file)}, batches: {sum(data.holds(b.name) for b in log.batches)}")
-    expected = log.expected(data.holds)
-    for split, counts in about["splits"].items():
-        digest = about["digest"][split]
-        standing = (
-            ", as recorded" if split in expected else "" if split == "train" else ", not frozen"
+    about, expected = describe(tables), log.expected(data.holds)
+    return {
+        "description": _short(data.now.file),
+        "batches": sum(data.holds(one.name) for one in log.batches),
+        "splits": {
+            split: counts | {"digest": about["digest"][split], "frozen": expected.get(split)}
+            for split, counts in about["splits"].items()
+        },
+        "missing": {s: value for s, value in expected.items() if s not in about["splits"]},
+        "changed": changed_splits(log, tables, data),
+    }
+
+
+def status_lines(found: Mapping[str, Any]) -> list[str]:
+    """The same for people: a line for each split."""
+    lines = [f"{found['description']}, batches: {found['batches']}"]
+    for split, one in found["splits"].items():
+        state = ", as recorded" if one["frozen"] else "" if split == "train" else ", not frozen"
+        if split in found["changed"]:
+            state = f", CHANGED (was {one['frozen'][:12]})"
+        lines.append(
+            f"{split}: {one['images']} images, {one['boxes']} boxes, digest"
+            f" {one['digest'][:12]}{state}"
         )
-        if split in changed:
-            standing = f", CHANGED (was {expected[split][:12]})"
-        print(
-            f"{split}: {counts['images']} images, {counts['boxes']} boxes, digest {digest[:12]}"
-            f"{standing}"
-        )
-    for split in (gone for gone in changed if gone not in about["splits"]):
-        print(f"{split}: MISSING (frozen as {expected[split][:12]})")
-    return CHANGED if changed else 0
+    gone = found["missing"].items()
+    return [*lines, *(f"{split}: MISSING (frozen as {value[:12]})" for split, value in gone)]
 
 
 def _short(path: Path) -> str:

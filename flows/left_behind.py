@@ -95,6 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
     return Parser(
         prog="python -m flows.left_behind",
         description="Close, and take up, runs whose worker was ended. Before a worker starts.",
+        epilog="example: python -m flows.left_behind && prefect worker start --pool local",
     )
 
 

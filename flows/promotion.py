@@ -57,7 +57,9 @@ def promotion(version: int | None = None, approval: bool | None = None) -> State
 def build_parser() -> argparse.ArgumentParser:
     """The options of ``python -m flows.promotion``."""
     parser = Parser(
-        prog="python -m flows.promotion", description="Promote the challenger, or refuse it."
+        prog="python -m flows.promotion",
+        description="Promote the challenger, or refuse it.",
+        epilog="example: python -m flows.promotion --version 3",
     )
     parser.add_argument("--version", type=int, metavar="N", help="default: alias challenger")
     return parser

@@ -102,6 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
     return Parser(
         prog="python -m flows.retraining",
         description="Train, evaluate, compare, promote or refuse, tell; or find nothing to do.",
+        epilog="example: python -m flows.retraining",
     )
 
 

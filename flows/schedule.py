@@ -114,6 +114,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m flows.schedule",
         description="Serve the flows here: training on demand, retraining on a schedule.",
+        epilog="example: python -m flows.schedule --cron '0 3 * * 1' --timezone Europe/Berlin",
     )
     parser.add_argument("--cron", help="minute hour day month weekday (default: schedule.cron)")
     parser.add_argument("--timezone", help="such as Europe/Berlin (default: schedule.timezone)")

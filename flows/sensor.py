@@ -132,6 +132,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m flows.sensor",
         description="Start a retraining when data arrive in flows.incoming; beside a worker.",
+        epilog="example: python -m flows.sensor --deployment retraining/weekly",
     )
     parser.add_argument("--deployment", default="retraining/weekly", help="retraining/weekly")
     return parser

@@ -80,7 +80,9 @@ def _place(root: Path, config: FlowsConfig, own: Mapping[str, object]) -> Iterat
 def build_parser() -> argparse.ArgumentParser:
     """The options of ``python -m flows.training``."""
     parser = Parser(
-        prog="python -m flows.training", description="Run the whole pipeline once, under Prefect."
+        prog="python -m flows.training",
+        description="Run the whole pipeline once, under Prefect.",
+        epilog="example: python -m flows.training -S train.epochs=20 --experiment trials",
     )
     parser.add_argument(
         "-S",

@@ -2,9 +2,10 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.commands.reply import add_json, replying
+from yolov2.command_line import add_branch
 
 if TYPE_CHECKING:
     from pipeline.params.digits import DigitsConfig
@@ -29,13 +30,14 @@ SPLITS = ("train", "val", "test")
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``pipeline data``."""
     commands = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
-    new = commands.add_parser(
+    new = add_branch(
+        commands,
         "add",
         help="check a folder, copy it into the data set, version and record it",
-        description="Check a folder of images and labels (images/ and labels/ below it, or .txt"
-        " files beside the images) by the rules of params.yaml, and add it as a batch: all of"
-        " it, or nothing. Images that the split has already are skipped; images that another"
-        " split has are refused.",
+        example="pipeline data add data/incoming/may --dry-run",
+        more="The folder has images/ and labels/, or .txt files beside the images; it is checked by"
+        " the rules of params.yaml and added as a batch: all of it, or nothing. Images that the"
+        " split has already are skipped; images that another split has are refused.",
     )
     new.add_argument("folder", type=Path, metavar="FOLDER")
     new.add_argument("--split", choices=SPLITS, default="train", help="default: train")
@@ -47,16 +49,28 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="let the split change that models are compared on, or accept that it has",
     )
-    add_json(commands.add_parser("list", help="the batches that were added"))
-    status = commands.add_parser(
-        "status", help="the splits and whether val and test are what was recorded (3: they are not)"
+    listed = add_branch(
+        commands, "list", help="the batches that were added", example="pipeline data list"
+    )
+    add_json(listed)
+    status = add_branch(
+        commands,
+        "status",
+        help="the splits and whether val and test are what was recorded (3: they are not)",
+        example="pipeline data status --json",
     )
     add_json(status)
-    demo = commands.add_parser(
+    _add_demo(commands)
+
+
+def _add_demo(commands: "argparse._SubParsersAction[Any]") -> None:
+    demo = add_branch(
+        commands,
         "demo",
         help="write new scenes of the demo's digits into a folder, to add them",
-        description="Write new scenes of the demo's digits into a folder, as data that arrive"
-        " later: none of the data set's, of the digits and photographs of one of its splits.",
+        example="pipeline data demo data/incoming/may --scenes 300 --seed 5",
+        more="They are as data that arrive later: none of the data set's, of the digits and"
+        " photographs of one of its splits.",
     )
     demo.add_argument("folder", type=Path, metavar="FOLDER", help="a new one")
     demo.add_argument("--scenes", type=int, default=300, metavar="N", help="how many (300)")

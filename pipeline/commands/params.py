@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from yolov2.command_line import add_branch
+
 SUMMARY = "write a preset into params.yaml, check it, or move it to this version"
 DESCRIPTION = """\
 Write a preset into params.yaml, check the file that is there, or move the keys of an older version
@@ -18,11 +20,13 @@ example:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``pipeline params``."""
     commands = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
-    use = commands.add_parser(
+    use = add_branch(
+        commands,
         "use",
-        help="write a preset (the old file is kept as params.yaml.bak)",
-        description="Write a preset into params.yaml; the old file is kept as params.yaml.bak."
-        " For `own` some real training steps are timed, about half a minute.",
+        help="write a preset into params.yaml (the old file is kept as params.yaml.bak)",
+        example="pipeline params use own --data my/data.yaml --hours 3",
+        more="Sections that no recipe decides (validate, tracking, promote, flows, schedule) stay"
+        " as they were set. For `own` some real training steps are timed, about half a minute.",
     )
     use.add_argument(
         "preset",
@@ -37,9 +41,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     use.add_argument(
         "--no-timing", action="store_true", help="own: choose by the data alone, say no duration"
     )
-    commands.add_parser("check", help="read params.yaml and say what is wrong, if anything")
-    commands.add_parser(
-        "upgrade", help="move keys of version 0.1 to where they are now (params.yaml.bak is kept)"
+    add_branch(
+        commands,
+        "check",
+        help="read params.yaml and say what is wrong, if anything",
+        example="pipeline params check",
+    )
+    add_branch(
+        commands,
+        "upgrade",
+        help="move keys of version 0.1 to where they are now (params.yaml.bak is kept)",
+        example="pipeline params upgrade",
     )
 
 

@@ -25,9 +25,8 @@ def run(args: argparse.Namespace) -> None:
     """Print the versions that have an alias, and what waits."""
     from pipeline.params.schema import load
     from pipeline.promotion.standing import content, lines, standing
-    from pipeline.registry.models import Registry
 
     params = load()
     with replying(args.json, args.summary) as reply:
-        found = standing(params, Registry(params.tracking))
+        found = standing(params)
         reply(content(found), *lines(found))

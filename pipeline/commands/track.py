@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from yolov2.command_line import add_branch
+
 SUMMARY = "runs that MLflow could not follow while they happened"
 DESCRIPTION = """\
 Runs that MLflow could not follow while they happened: of a machine without MLflow, of a time when
@@ -18,10 +20,27 @@ example:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``pipeline track``."""
     commands = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
-    command = commands.add_parser("import", help="make runs of a run folder")
+    command = add_branch(
+        commands,
+        "import",
+        help="make runs of a run folder",
+        example="pipeline track import runs/a",
+        more="A second import adds nothing.",
+    )
     command.add_argument("folder", type=Path, help="what `yolov2 train --save-dir` named")
-    commands.add_parser("send", help="tell MLflow what stages have left in this folder")
-    commands.add_parser("reap", help="mark runs as KILLED whose process on this machine is gone")
+    add_branch(
+        commands,
+        "send",
+        help="tell MLflow what stages have left in this folder",
+        example="pipeline track send",
+        more="So does every stage when it ends, and every command that needs a run.",
+    )
+    add_branch(
+        commands,
+        "reap",
+        help="mark runs as KILLED whose process on this machine is gone",
+        example="pipeline track reap",
+    )
 
 
 def run(args: argparse.Namespace) -> None:

@@ -34,7 +34,7 @@ def added(done: Added, order: Order) -> None:
     data = done.data
     verb = "would be added" if order.dry_run else "added"
     print(f"{batch.images} images, {batch.boxes} boxes {verb} to {batch.split}:")
-    print("  " + ", ".join(f"{name} {count}" for name, count in batch.boxes_by_class.items()))
+    print("  " + ", ".join(f"{name}: {count}" for name, count in batch.boxes_by_class.items()))
     print(f"  batch {_short(data.batches / batch.name)}, digest {batch.digest[:12]}")
     print(f"  described in {_short(data.description)}, recorded in {_short(data.log)}")
     if data.config.config != load().data.config or data.now.file != data.description:

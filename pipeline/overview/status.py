@@ -9,8 +9,8 @@ from typing import Any
 from pipeline import paths
 from pipeline.checkpoints import CHECKPOINTS, recorded_trainings
 from pipeline.params.schema import Params, load
-from pipeline.promotion.standing import UNREGISTERED, Standing, standing
-from pipeline.registry.models import CHAMPION, Registry
+from pipeline.promotion.standing import standing
+from pipeline.registry.models import CHAMPION
 from pipeline.running.files import read_json
 from pipeline.running.recorder import RECORDINGS
 from pipeline.tracking.address import TrackingError, database_file, tracking_uri, without_password
@@ -46,8 +46,11 @@ def status() -> dict[str, Any]:
 def render(found: dict[str, Any]) -> str:
     """The same for people."""
     data, last = found["data"], found["last"]
-    lines = [f"data       {data['config']}" + (f": {data['counts']}" if data["counts"] else "")]
     fresh = [one["name"] for one in found["stages"] if one["state"] == FRESH]
+    counts = f": {data['counts']}" if data["counts"] else ""
+    if counts and "validate" not in fresh:
+        counts += ", when it was validated last"
+    lines = [f"data       {data['config']}{counts}"]
     lines.append(f"stages     up to date: {', '.join(fresh) or 'none'}")
     lines += [
         f"           {one['name']}: {one['state']}{' (' + one['why'] + ')' if one['why'] else ''}"
@@ -80,15 +83,11 @@ def _last() -> str:
 
 
 def _registry(params: Params) -> tuple[str, dict[str, Any]]:
-    """The store, and what the registry in it says; looking must not make a store."""
+    """The store, and what the registry in it says."""
     held: dict[str, Any] = {"champion": "", "waits": ""}
     try:
         uri = tracking_uri()
-        file = database_file(uri)
-        if file is not None and not file.exists():
-            held["waits"] = UNREGISTERED if paths.ONNX.is_file() else ""
-            return "no store yet", held
-        known: Standing = standing(params, Registry(params.tracking))
+        known = standing(params)
     except TrackingError as error:
         return str(error), held
     champion = known.aliases.get(CHAMPION)
@@ -98,7 +97,8 @@ def _registry(params: Params) -> tuple[str, dict[str, Any]]:
             f"version {champion.number}, {tags.get('split', '')} AP {tags.get('AP', 'unknown')}"
         )
     held["waits"] = known.sentence if known.pending else ""
-    return without_password(uri), held
+    file = database_file(uri)
+    return without_password(uri) if file is None or file.exists() else "no store yet", held
 
 
 def _to_do(found: dict[str, Any]) -> list[str]:

@@ -59,8 +59,10 @@ def _move(document: CommentedMap, keys: Sequence[str], path: Path) -> list[str]:
     told = []
     for key in keys:
         if key in machine:
-            told.append(f"train.{key} is gone: machine.{key} was there already")
-            del train[key]
+            told.append(
+                f"train.{key}: {_words(train.pop(key))} is gone: machine.{key}:"
+                f" {_words(machine[key])} was there already"
+            )
             continue
         comment = train.ca.items.pop(key, None)
         machine[key] = train.pop(key)
@@ -68,3 +70,7 @@ def _move(document: CommentedMap, keys: Sequence[str], path: Path) -> list[str]:
             machine.ca.items[key] = comment
         told.append(f"train.{key} is machine.{key} now")
     return told
+
+
+def _words(value: object) -> str:
+    return str(dict(value)) if isinstance(value, CommentedMap) else str(value)

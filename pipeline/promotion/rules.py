@@ -130,6 +130,9 @@ def _some(names: Sequence[str]) -> str:
     return (", ".join(names[:5]) or "none") + more
 
 
+IN_WORDS = {"A is better": "the champion is better", "B is better": "the challenger is better"}
+
+
 def _better(evidence: Evidence, comparison: Comparison, config: PromoteConfig) -> Check:
     """The lower end of the interval of the AP difference against the margin."""
     needed, origin = margin(evidence, config)
@@ -139,7 +142,7 @@ def _better(evidence: Evidence, comparison: Comparison, config: PromoteConfig) -
         passed=ap.low > needed,
         found=(
             f"{ap.a:.4f} -> {ap.b:.4f}, {ap.difference:+.4f} (95 % interval {ap.low:+.4f} to"
-            f" {ap.high:+.4f}): {ap.verdict}"
+            f" {ap.high:+.4f}): {IN_WORDS.get(ap.verdict, ap.verdict)}"
         ),
         wanted=f"the whole interval above {needed:+.4f} ({origin})",
     )

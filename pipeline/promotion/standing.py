@@ -7,9 +7,11 @@ from pipeline import paths
 from pipeline.params.schema import Params
 from pipeline.promotion.settled import SETTLED, settled_as
 from pipeline.registry.models import CHALLENGER, CHAMPION, PREVIOUS, Registry, Version
+from pipeline.tracking.address import database_file, tracking_uri
 from yolov2.files import file_sha256
 
 UNREGISTERED = f"{paths.ONNX} is not registered: `pipeline register`"
+NO_STORE = "there is no store of runs yet: `dvc repro` makes it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +27,17 @@ class Standing:
     sentence: str
 
 
-def standing(params: Params, registry: Registry) -> Standing:
-    """How things stand in ``registry`` and in this folder.
+def standing(params: Params) -> Standing:
+    """How things stand in the registry and in this folder; looking makes no store.
 
     Raises:
         TrackingError: the store cannot be used.
     """
+    file = database_file(tracking_uri())
+    if file is not None and not file.exists():
+        left = paths.ONNX.is_file()
+        return Standing(aliases={}, pending=left, sentence=UNREGISTERED if left else NO_STORE)
+    registry = Registry(params.tracking)
     numbers = registry.aliases()
     versions = {alias: registry.with_number(number) for alias, number in numbers.items()}
     known = {alias: version for alias, version in versions.items() if version is not None}
@@ -49,7 +56,8 @@ def standing(params: Params, registry: Registry) -> Standing:
 def lines(found: Standing) -> list[str]:
     """The versions that have an alias, and what waits, for people."""
     named = [a for a in (CHAMPION, CHALLENGER, PREVIOUS) if a in found.aliases]
-    return [*(_line(alias, found.aliases[alias]) for alias in named), found.sentence]
+    nobody = [] if CHAMPION in found.aliases else [f"{CHAMPION}: none"]
+    return [*nobody, *(_line(alias, found.aliases[alias]) for alias in named), found.sentence]
 
 
 def content(found: Standing) -> dict[str, Any]:

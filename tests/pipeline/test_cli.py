@@ -100,7 +100,12 @@ def test_help_of_what_a_command_can_do(
     with pytest.raises(SystemExit) as ended:
         cli.run([*words, "--help"])
     assert ended.value.code == 0
-    assert capsys.readouterr().out.startswith(f"usage: pipeline {' '.join(words)} [-h]")
+    out = capsys.readouterr().out
+    assert out.startswith(f"usage: pipeline {' '.join(words)} [-h]")
+    page = " ".join(out.split())
+    example = page[page.index("example: pipeline") :].removeprefix("example: ")
+    assert example.startswith(f"pipeline {' '.join(words)}")
+    build_parser().parse_args(shlex.split(example)[1:])
     assert list(empty.iterdir()) == []
 
 

@@ -51,7 +51,7 @@ def test_train_compare_promote_refuse_serve_roll_back(
     # the first again, which is worse; then the champion's own weights in another graph
     worse = run(project, "pipeline", "promote", "--version", "1", status=3)
     assert "version 1 of yolov2 refused against version 2: " in worse
-    assert "A is better" in worse
+    assert "the champion is better" in worse
     write_params(project, BETTER | {"export.nms_threshold": 0.4})
     assert "registered version 3" in train(project)
     assert "refused against version 2: AP difference" in run(

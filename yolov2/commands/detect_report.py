@@ -34,7 +34,7 @@ class Report:
     def summary(self) -> str:
         """One line: how many images and detections of which classes, how fast."""
         seconds = time.perf_counter() - self.started
-        classes = ", ".join(f"{name} {count}" for name, count in self.classes.most_common())
+        classes = ", ".join(f"{name}: {count}" for name, count in self.classes.most_common())
         text = f"{_many(self.images, 'image')}, {_many(self.classes.total(), 'detection')}"
         text += f" ({classes})" if classes else ""
         text += f", {_many(self.unreadable, 'file')} could not be read" if self.unreadable else ""

@@ -111,7 +111,7 @@ def test_a_section_machine_that_is_there_is_added_to(here: Path, machine: str) -
 def test_what_machine_says_already_stays(here: Path) -> None:
     write("train:\n  device: cpu\n  cache: disk\nmachine:\n  device: cuda\n")
     assert upgrade() == [
-        "train.device is gone: machine.device was there already",
+        "train.device: cpu is gone: machine.device: cuda was there already",
         "train.cache is machine.cache now",
     ]
     assert (load().machine.device, load().machine.cache) == ("cuda", "disk")

@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits, load_sample_images
 from pipeline import digits
 from pipeline.digits import write_data_set
 from pipeline.params.digits import DigitsConfig
+from pipeline.scenes import splits
 from pipeline.scenes.ink import glyph
 from pipeline.scenes.scene import Material, compose_scene
 from pipeline.scenes.splits import load_material, make_scenes
@@ -96,7 +97,7 @@ def test_no_column_of_a_photograph_is_in_two_splits(monkeypatch: pytest.MonkeyPa
     numbered = np.zeros((427, 640, 3), dtype=np.uint8)
     numbered[..., 0], numbered[..., 1] = columns // 256, columns % 256
     samples.images = [numbered, numbered]
-    monkeypatch.setattr(digits, "load_sample_images", lambda: samples)
+    monkeypatch.setattr(splits, "load_sample_images", lambda: samples)
     for index in range(2):
         found: list[int] = []
         for split in ("train", "val", "test"):

@@ -35,6 +35,7 @@ CLASSES: tuple[tuple[set[str], tuple[str, ...]], ...] = (
     (JUDGES, ("pipeline/workspace/handover.py",)),
     (JUDGES | {"report"}, ("pipeline/running/files.py",)),
     # the data: composed, looked behind, read and judged, as tables, as batches
+    (NOBODY, ("pipeline/scenes/arrivals.py",)),
     ({"digits"}, ("pipeline/digits.py", "pipeline/params/digits.py", "pipeline/scenes/*")),
     ({"links"}, ("pipeline/links.py",)),
     ({"validate"}, ("pipeline/validate.py", "pipeline/validation/*", "pipeline/pages.py",
@@ -77,7 +78,8 @@ CLASSES: tuple[tuple[set[str], tuple[str, ...]], ...] = (
               "pipeline/data/*", "pipeline/drift/*", "pipeline/sweep/*", "pipeline/overview/*",
               "pipeline/commands/*", "pipeline/cli.py", "pipeline/__main__.py",
               "pipeline/params/*", "pipeline/running/*", "pipeline/workspace/*")),
-    (NOBODY, ("yolov2/commands/*", "yolov2/cli.py", "yolov2/__main__.py", "yolov2/detection/*")),
+    (NOBODY, ("yolov2/commands/*", "yolov2/cli.py", "yolov2/command_line.py",
+              "yolov2/__main__.py", "yolov2/detection/*")),
     (NOBODY, ("flows/*", "deploy/*", "docs/*", "tests/*", "benchmarks/*", "examples/*", ".ci/*",
               ".dvc/*")),
     (NOBODY, ("*.md", "*.toml", "*.lock", "LICENSE", "Makefile", "mkdocs.yml", "prefect.yaml",

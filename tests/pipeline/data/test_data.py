@@ -131,7 +131,7 @@ def test_a_batch_is_checked_copied_versioned_and_recorded(
         "1 images have no label file: they count as showing no object",
         "skipped: 1 images that train has, with the same labels",
         "2 images, 2 boxes added to train:",
-        "  cat 1, dog 0, owl 1",
+        "  cat: 1, dog: 0, owl: 1",
     ]
     batch = Path("data/pets/batches/May-trip")
     files = sorted(p.relative_to(batch).as_posix() for p in batch.rglob("*") if p.is_file())

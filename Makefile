@@ -41,7 +41,7 @@ demo: $(STAMP) .dvc/plots_offline.html ## the whole pipeline as the DVC experime
 	  '                         a second run beside the first'
 
 test: $(STAMP) ## the quick tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 test-services: $(STAMP) ## the flows on real servers and under fault: PostgreSQL (its programs are needed), S3, MLflow, Prefect
 	$(BIN)/python -m pytest -m services tests/services tests/flows

@@ -43,24 +43,6 @@ for _name in FOREIGN:
     os.environ.pop(_name, None)
 
 
-LONG = (
-    "test_train.py",
-    "test_train_disturbed.py",
-    "test_world.py",
-    "test_durable.py",
-    "test_trace.py",
-    "test_session.py",
-    "test_devices.py",
-    "test_evaluate.py",
-)
-"""Files of minutes, begun first, so that in the end no process waits for another's."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long files first; with ``--no-loadscope-reorder`` pytest-xdist keeps that order."""
-    items.sort(key=lambda item: item.path.name not in LONG)
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip ``gpu`` tests on a machine without a CUDA device."""
     if item.get_closest_marker("gpu") is not None:
@@ -68,6 +50,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
         if not torch.cuda.is_available():
             pytest.skip("no CUDA device")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def import_path() -> Iterator[None]:
+    """MLflow puts the code of a loaded model first, which later tests' processes must not run."""
+    before = list(sys.path)
+    yield
+    sys.path[:] = before
 
 
 @pytest.fixture(autouse=True)

@@ -83,7 +83,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("how", "weights"),
-    [("detector", "best.pt"), ("detector", "model.onnx"), ("session", "model.onnx")],
+    [
+        ("detector", "best.pt"),
+        pytest.param("detector", "model.onnx", marks=pytest.mark.slow),
+        ("session", "model.onnx"),
+    ],
 )
 def test_a_fork_of_the_process_that_loaded_it_is_told(folder: Path, how: str, weights: str) -> None:
     """It would wait for ever for threads that only its parent has; without threads it computes."""

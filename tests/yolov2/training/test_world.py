@@ -106,7 +106,7 @@ def test_a_training_that_is_taken_up_ends_bit_for_bit_the_same(
     assert torch.equal(weights(whole), weights(cut))
 
 
-@pytest.mark.parametrize("batch_size", [4, 2])
+@pytest.mark.parametrize("batch_size", [pytest.param(4, marks=pytest.mark.slow), 2])
 def test_statistics_over_all_processes_of_an_uneven_step(tmp_path: Path, batch_size: int) -> None:
     # an epoch is a step of nine images and one of a single image: 5 and 4, then 1 and 0 of them,
     # two or one at a time. Exact sums and small steps, for rounding errors grow fast here: they

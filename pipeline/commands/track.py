@@ -33,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "send",
         help="tell MLflow what stages have left in this folder",
         example="pipeline track send",
-        more="So does every stage when it ends, and every command that needs a run.",
+        more="So do the next stage that is recorded and every command that needs a run.",
     )
     add_branch(
         commands,
